@@ -1,0 +1,1 @@
+"""fusin: CXCR4 theranostics from vial to dose. Research use only."""

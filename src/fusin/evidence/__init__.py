@@ -1,0 +1,1 @@
+"""Evidence: what the literature says, each number with its source."""

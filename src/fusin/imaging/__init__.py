@@ -1,0 +1,1 @@
+"""Imaging: from a DICOM folder to SUV volumes, masks and exports."""

@@ -1,0 +1,261 @@
+"""Frames: one image plane each, whether it came as a file of its own or inside a multi-frame object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fusin.errors import InputError, NotComputable, Unsupported
+from fusin.imaging.dicom_values import clean_text, parse_number
+from fusin.imaging.instances import Instance, Tag
+
+__all__ = ["ENHANCED_CLASSES", "NM_CLASS", "FrameRecord", "frames_of"]
+
+NM_CLASS = "1.2.840.10008.5.1.4.1.1.20"
+ENHANCED_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.130": "Enhanced PET",
+    "1.2.840.10008.5.1.4.1.1.128.1": "Legacy Converted Enhanced PET",
+    "1.2.840.10008.5.1.4.1.1.2.1": "Enhanced CT",
+    "1.2.840.10008.5.1.4.1.1.2.2": "Legacy Converted Enhanced CT",
+    "1.2.840.10008.5.1.4.1.1.30": "Parametric Map",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameRecord:
+    """Geometry, scaling and timing of one image plane.
+
+    Attributes
+    ----------
+    instance, index : the file and the 0-based frame in it
+    position, orientation : Image Position and Orientation (Patient); LPS mm and direction cosines
+    spacing : (row spacing, column spacing) in mm, the order of Pixel Spacing
+    slope, intercept : rescale
+    timing : texts of a multi-frame object's functional groups (classic files keep theirs in the header)
+    """
+
+    instance: Instance
+    index: int
+    position: tuple[float, float, float]
+    orientation: tuple[float, float, float, float, float, float]
+    spacing: tuple[float, float]
+    slope: float
+    intercept: float
+    timing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def normal(self) -> np.ndarray[Any, Any]:
+        """Unit normal of the plane, row direction x column direction."""
+        row, column = np.array(self.orientation[:3]), np.array(self.orientation[3:])
+        normal = np.cross(row, column)
+        unit: np.ndarray[Any, Any] = normal / np.linalg.norm(normal)
+        return unit
+
+
+def frames_of(instance: Instance) -> list[FrameRecord]:
+    """All frames of one file.
+
+    Raises
+    ------
+    InputError
+        When the position, orientation or spacing is missing or malformed.
+    Unsupported
+        For planar (projection) nuclear medicine images.
+    """
+    if instance.sop_class_uid in ENHANCED_CLASSES:
+        return _enhanced(instance)
+    if instance.sop_class_uid == NM_CLASS or (instance.frames > 1 and instance.header.text(Tag.MODALITY) == "NM"):
+        return _nuclear(instance)
+    if instance.frames > 1:
+        raise Unsupported(
+            "a volume",
+            f"{instance.name} is a multi-frame object of class {instance.sop_class_uid}",
+            "single-frame files, an Enhanced object or a tomographic NM object",
+            "MULTIFRAME_UNSUPPORTED",
+        )
+    header = instance.header
+    position, orientation = header.numbers(Tag.POSITION), header.numbers(Tag.ORIENTATION)
+    if header.text(Tag.MODALITY) == "NM" and not position:
+        raise Unsupported(
+            "a volume",
+            f"{instance.name} is a planar nuclear medicine image (SOP class {instance.sop_class_uid}) that has no place "
+            "in the patient",
+            "a reconstructed SPECT series (NM Image Storage, RECON TOMO)",
+            "NM_PLANAR",
+        )
+    spacing = header.numbers(Tag.PIXEL_SPACING)
+    slope, intercept = header.number(Tag.SLOPE), header.number(Tag.INTERCEPT)
+    return [_record(instance, 0, position, orientation, spacing, slope, intercept, {})]
+
+
+def _record(
+    instance: Instance,
+    index: int,
+    position: tuple[float, ...],
+    orientation: tuple[float, ...],
+    spacing: tuple[float, ...],
+    slope: float | None,
+    intercept: float | None,
+    timing: Mapping[str, str],
+) -> FrameRecord:
+    where = instance.name if index == 0 else f"{instance.name} frame {index + 1}"
+    if len(position) != 3:
+        raise InputError(where, "Image Position (Patient) (0020,0032)", position, "three numbers")
+    if len(orientation) != 6:
+        raise InputError(where, "Image Orientation (Patient) (0020,0037)", orientation, "six numbers")
+    row, column = np.array(orientation[:3]), np.array(orientation[3:])
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(row @ column) > 0.01:
+        raise InputError(
+            where, "Image Orientation (Patient) (0020,0037)", orientation, "two perpendicular unit vectors"
+        )
+    if len(spacing) != 2 or min(spacing) <= 0:
+        raise InputError(where, "Pixel Spacing (0028,0030)", spacing, "two positive numbers")
+    if slope == 0:
+        raise InputError(where, "Rescale Slope (0028,1053)", slope, "a slope that is not zero")
+    p, o = position, orientation
+    return FrameRecord(
+        instance,
+        index,
+        (p[0], p[1], p[2]),
+        (o[0], o[1], o[2], o[3], o[4], o[5]),
+        (spacing[0], spacing[1]),
+        1.0 if slope is None else slope,
+        0.0 if intercept is None else intercept,
+        timing,
+    )
+
+
+def _value(item: Any, keyword: str) -> Any:
+    return getattr(item, keyword, None) if item is not None else None
+
+
+def _first(item: Any, keyword: str) -> Any:
+    sequence = _value(item, keyword)
+    return sequence[0] if sequence else None
+
+
+def _floats(value: Any) -> tuple[float, ...]:
+    return () if value is None else tuple(float(v) for v in value)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else clean_text(getattr(value, "original_string", None) or str(value))
+
+
+def _enhanced(instance: Instance) -> list[FrameRecord]:
+    """Frames of an Enhanced object; each functional group is sought per frame first, then shared."""
+    dataset = instance.dataset()
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    per_frame = _value(dataset, "PerFrameFunctionalGroupsSequence") or []
+    if len(per_frame) != instance.frames:
+        raise InputError(
+            instance.name,
+            "Per-Frame Functional Groups (5200,9230)",
+            f"{len(per_frame)} items",
+            f"one for each of the {instance.frames} frames",
+        )
+    records = []
+    for index, groups in enumerate(per_frame):
+
+        def group(keyword: str, groups: Any = groups) -> Any:
+            found = _first(groups, keyword)
+            return found if found is not None else _first(shared, keyword)
+
+        measures = group("PixelMeasuresSequence")
+        transform = group("PixelValueTransformationSequence")
+        content = group("FrameContentSequence")
+        mapping = group("RealWorldValueMappingSequence")
+        converted = group("UnassignedPerFrameConvertedAttributesSequence")
+        if transform is None and mapping is not None:
+            slope, intercept = _value(mapping, "RealWorldValueSlope"), _value(mapping, "RealWorldValueIntercept")
+        else:
+            slope, intercept = _value(transform, "RescaleSlope"), _value(transform, "RescaleIntercept")
+        units = _first(mapping, "MeasurementUnitsCodeSequence")
+        timing = {
+            "units": _text(_value(units, "CodeValue")),
+            "frame_reference_datetime": _text(_value(content, "FrameReferenceDateTime")),
+            "acquisition_datetime": _text(_value(content, "FrameAcquisitionDateTime")),
+            "duration_ms": _text(_value(content, "FrameAcquisitionDuration")),
+            "temporal_index": _text(_value(content, "TemporalPositionIndex")),
+            "thickness": _text(_value(measures, "SliceThickness")),
+            "acquisition_date": _text(_value(converted, "AcquisitionDate")),
+            "acquisition_time": _text(_value(converted, "AcquisitionTime")),
+            "frame_reference_time": _text(_value(converted, "FrameReferenceTime")),
+            "actual_frame_duration": _text(_value(converted, "ActualFrameDuration")),
+        }
+        records.append(
+            _record(
+                instance,
+                index,
+                _floats(_value(group("PlanePositionSequence"), "ImagePositionPatient")),
+                _floats(_value(group("PlaneOrientationSequence"), "ImageOrientationPatient")),
+                _floats(_value(measures, "PixelSpacing")),
+                None if slope is None else float(slope),
+                None if intercept is None else float(intercept),
+                timing,
+            )
+        )
+    return records
+
+
+def _nuclear(instance: Instance) -> list[FrameRecord]:
+    """Frames of a reconstructed NM object; its planes follow the first one at Spacing Between Slices."""
+    header = instance.header
+    kind = header.text(Tag.IMAGE_TYPE).upper().split("\\")
+    if "RECON TOMO" not in kind and "RECON GATED TOMO" not in kind:
+        raise Unsupported(
+            "a volume",
+            f"{instance.name} is a nuclear medicine image of type {'/'.join(kind) or 'unknown'}, which holds projections",
+            "a reconstructed series (RECON TOMO)",
+            "NM_PROJECTIONS",
+        )
+    dataset = instance.dataset()
+    detector = _first(dataset, "DetectorInformationSequence")
+    origin = header.numbers(Tag.POSITION) or _floats(_value(detector, "ImagePositionPatient"))
+    orientation = header.numbers(Tag.ORIENTATION) or _floats(_value(detector, "ImageOrientationPatient"))
+    step = header.number(Tag.SPACING_BETWEEN_SLICES) or header.number(Tag.SLICE_THICKNESS)
+    if step is None:
+        raise InputError(instance.name, "Spacing Between Slices (0018,0088)", None, "the distance of the planes in mm")
+    spacing = header.numbers(Tag.PIXEL_SPACING)
+    slope, intercept = header.number(Tag.SLOPE), header.number(Tag.INTERCEPT)
+    first = _record(instance, 0, origin, orientation, spacing, slope, intercept, {})
+    records = [first]
+    for index in range(1, instance.frames):
+        position = np.array(first.position) + first.normal * step * index
+        records.append(_record(instance, index, tuple(position), orientation, spacing, slope, intercept, {}))
+    return records
+
+
+def temporal_key(frame: FrameRecord) -> tuple[float, ...]:
+    """What tells two frames at one place apart in time: position index, trigger, reference and acquisition time."""
+    header = frame.instance.header
+    if frame.timing:
+        texts = [frame.timing.get(k, "") for k in ("temporal_index", "acquisition_datetime", "frame_reference_time")]
+        return tuple(parse_number(t) or 0.0 for t in texts)
+    tags = (Tag.TEMPORAL_POSITION, Tag.TRIGGER_TIME, Tag.FRAME_REFERENCE_TIME)
+    clock = parse_number(header.text(Tag.ACQUISITION_TIME).replace(":", ""))
+    return (*(header.number(tag) or 0.0 for tag in tags), clock or 0.0)
+
+
+def require_same_shape(frames: list[FrameRecord], where: str) -> tuple[int, int]:
+    """(rows, columns) of all frames.
+
+    Raises
+    ------
+    NotComputable
+        When the matrices differ.
+    """
+    shapes = {(f.instance.header.unsigned(Tag.ROWS), f.instance.header.unsigned(Tag.COLUMNS)) for f in frames}
+    rows, columns = next(iter(shapes))
+    if len(shapes) != 1 or not rows or not columns:
+        raise NotComputable(
+            f"the volume of {where}",
+            f"its images have the matrices {sorted(map(str, shapes))}",
+            "images of one matrix",
+            "MIXED_MATRICES",
+        )
+    return rows, columns

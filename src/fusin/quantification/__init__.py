@@ -1,0 +1,1 @@
+"""Quantification: references, lesions, metrics, positivity."""
