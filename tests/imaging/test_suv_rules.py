@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusin.errors import Ambiguous, FusinError, InputError, InvalidValue, MissingValue, NotComputable, StrictRefusal, Unsupported
+from fusin.errors import (
+    Ambiguous,
+    FusinError,
+    InputError,
+    InvalidValue,
+    MissingValue,
+    NotComputable,
+    StrictRefusal,
+    Unsupported,
+)
 from fusin.imaging.body_size import normalisation
 from fusin.imaging.suv import SuvOptions, SuvPlan, plan_from_header
 from fusin.imaging.suv_header import FrameTiming, SuvHeader

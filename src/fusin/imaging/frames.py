@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from fusin.errors import InputError, NotComputable, Unsupported
-from fusin.imaging.dicom_values import clean_text, parse_number
-from fusin.imaging.instances import Instance, Tag
+from fusin.errors import FusinError, InputError, NotComputable, Unsupported
+from fusin.imaging.dicom_values import clean_text, parse_dt, parse_number
+from fusin.imaging.instances import DatasetHeader, Header, Instance, Tag
 
 __all__ = ["ENHANCED_CLASSES", "NM_CLASS", "FrameRecord", "frames_of"]
 
@@ -22,6 +22,7 @@ ENHANCED_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.2": "Legacy Converted Enhanced CT",
     "1.2.840.10008.5.1.4.1.1.30": "Parametric Map",
 }
+_CONVERTED_CLASSES = ("1.2.840.10008.5.1.4.1.1.128.1", "1.2.840.10008.5.1.4.1.1.2.2")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,8 @@ class FrameRecord:
     position, orientation : Image Position and Orientation (Patient); LPS mm and direction cosines
     spacing : (row spacing, column spacing) in mm, the order of Pixel Spacing
     slope, intercept : rescale
-    timing : texts of a multi-frame object's functional groups (classic files keep theirs in the header)
+    timing : texts of an Enhanced object's functional groups (classic files keep theirs in the header)
+    own_header : classic header of a frame of a Legacy Converted object
     """
 
     instance: Instance
@@ -45,6 +47,17 @@ class FrameRecord:
     slope: float
     intercept: float
     timing: Mapping[str, str] = field(default_factory=dict)
+    own_header: Header | None = None
+
+    @property
+    def header(self) -> Header:
+        """Header of this frame: that of its file, or what a converted object keeps of the classic header it had."""
+        return self.own_header if self.own_header is not None else self.instance.header
+
+    def dataset(self) -> Any:
+        """pydicom dataset behind :attr:`header`, without pixels."""
+        own = self.own_header
+        return own.dataset if isinstance(own, DatasetHeader) else self.instance.dataset()
 
     @property
     def normal(self) -> np.ndarray[Any, Any]:
@@ -66,9 +79,9 @@ def frames_of(instance: Instance) -> list[FrameRecord]:
         For planar (projection) nuclear medicine images.
     """
     if instance.sop_class_uid in ENHANCED_CLASSES:
-        return _enhanced(instance)
+        return _guarded(_enhanced, instance)
     if instance.sop_class_uid == NM_CLASS or (instance.frames > 1 and instance.header.text(Tag.MODALITY) == "NM"):
-        return _nuclear(instance)
+        return _guarded(_nuclear, instance)
     if instance.frames > 1:
         raise Unsupported(
             "a volume",
@@ -91,6 +104,16 @@ def frames_of(instance: Instance) -> list[FrameRecord]:
     return [_record(instance, 0, position, orientation, spacing, slope, intercept, {})]
 
 
+def _guarded(read: Callable[[Instance], list[FrameRecord]], instance: Instance) -> list[FrameRecord]:
+    """Multi-frame headers are read through pydicom, which raises many kinds on damaged values."""
+    try:
+        return read(instance)
+    except FusinError:
+        raise
+    except Exception as err:
+        raise InputError(instance.name, "functional groups", f"{type(err).__name__}: {err}", "an intact header") from err
+
+
 def _record(
     instance: Instance,
     index: int,
@@ -100,6 +123,7 @@ def _record(
     slope: float | None,
     intercept: float | None,
     timing: Mapping[str, str],
+    own_header: Header | None = None,
 ) -> FrameRecord:
     where = instance.name if index == 0 else f"{instance.name} frame {index + 1}"
     if len(position) != 3:
@@ -126,6 +150,7 @@ def _record(
         1.0 if slope is None else slope,
         0.0 if intercept is None else intercept,
         timing,
+        own_header,
     )
 
 
@@ -147,7 +172,7 @@ def _text(value: Any) -> str:
 
 
 def _enhanced(instance: Instance) -> list[FrameRecord]:
-    """Frames of an Enhanced object; each functional group is sought per frame first, then shared."""
+    """Frames of an Enhanced object."""
     dataset = instance.dataset()
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
     per_frame = _value(dataset, "PerFrameFunctionalGroupsSequence") or []
@@ -158,48 +183,66 @@ def _enhanced(instance: Instance) -> list[FrameRecord]:
             f"{len(per_frame)} items",
             f"one for each of the {instance.frames} frames",
         )
-    records = []
-    for index, groups in enumerate(per_frame):
+    return [_enhanced_frame(instance, dataset, index, shared, groups) for index, groups in enumerate(per_frame)]
 
-        def group(keyword: str, groups: Any = groups) -> Any:
-            found = _first(groups, keyword)
-            return found if found is not None else _first(shared, keyword)
 
-        measures = group("PixelMeasuresSequence")
-        transform = group("PixelValueTransformationSequence")
-        content = group("FrameContentSequence")
-        mapping = group("RealWorldValueMappingSequence")
-        converted = group("UnassignedPerFrameConvertedAttributesSequence")
-        if transform is None and mapping is not None:
-            slope, intercept = _value(mapping, "RealWorldValueSlope"), _value(mapping, "RealWorldValueIntercept")
-        else:
-            slope, intercept = _value(transform, "RescaleSlope"), _value(transform, "RescaleIntercept")
-        units = _first(mapping, "MeasurementUnitsCodeSequence")
-        timing = {
-            "units": _text(_value(units, "CodeValue")),
-            "frame_reference_datetime": _text(_value(content, "FrameReferenceDateTime")),
-            "acquisition_datetime": _text(_value(content, "FrameAcquisitionDateTime")),
-            "duration_ms": _text(_value(content, "FrameAcquisitionDuration")),
-            "temporal_index": _text(_value(content, "TemporalPositionIndex")),
-            "thickness": _text(_value(measures, "SliceThickness")),
-            "acquisition_date": _text(_value(converted, "AcquisitionDate")),
-            "acquisition_time": _text(_value(converted, "AcquisitionTime")),
-            "frame_reference_time": _text(_value(converted, "FrameReferenceTime")),
-            "actual_frame_duration": _text(_value(converted, "ActualFrameDuration")),
-        }
-        records.append(
-            _record(
-                instance,
-                index,
-                _floats(_value(group("PlanePositionSequence"), "ImagePositionPatient")),
-                _floats(_value(group("PlaneOrientationSequence"), "ImageOrientationPatient")),
-                _floats(_value(measures, "PixelSpacing")),
-                None if slope is None else float(slope),
-                None if intercept is None else float(intercept),
-                timing,
-            )
-        )
-    return records
+def _enhanced_frame(instance: Instance, dataset: Any, index: int, shared: Any, groups: Any) -> FrameRecord:
+    """One frame; each functional group is sought in the frame's own groups first, then in the shared ones."""
+
+    def group(keyword: str) -> Any:
+        found = _first(groups, keyword)
+        return found if found is not None else _first(shared, keyword)
+
+    measures, content = group("PixelMeasuresSequence"), group("FrameContentSequence")
+    transform, mapping = group("PixelValueTransformationSequence"), group("RealWorldValueMappingSequence")
+    if transform is None and mapping is not None:
+        slope, intercept = _value(mapping, "RealWorldValueSlope"), _value(mapping, "RealWorldValueIntercept")
+    else:
+        slope, intercept = _value(transform, "RescaleSlope"), _value(transform, "RescaleIntercept")
+    timing = {
+        "units": _text(_value(_first(mapping, "MeasurementUnitsCodeSequence"), "CodeValue")),
+        "frame_reference_datetime": _text(_value(content, "FrameReferenceDateTime")),
+        "acquisition_datetime": _text(_value(content, "FrameAcquisitionDateTime")),
+        "duration_ms": _text(_value(content, "FrameAcquisitionDuration")),
+        "temporal_index": _text(_value(content, "TemporalPositionIndex")),
+        "thickness": _text(_value(measures, "SliceThickness")),
+    }
+    converted = instance.sop_class_uid in _CONVERTED_CLASSES
+    return _record(
+        instance,
+        index,
+        _floats(_value(group("PlanePositionSequence"), "ImagePositionPatient")),
+        _floats(_value(group("PlaneOrientationSequence"), "ImageOrientationPatient")),
+        _floats(_value(measures, "PixelSpacing")),
+        None if slope is None else float(slope),
+        None if intercept is None else float(intercept),
+        {} if converted else timing,
+        _classic_header(dataset, shared, groups, timing) if converted else None,
+    )
+
+
+def _classic_header(dataset: Any, shared: Any, groups: Any, timing: Mapping[str, str]) -> DatasetHeader:
+    """The classic header that a Legacy Converted object keeps spread over its functional groups."""
+    import pydicom
+
+    merged = pydicom.Dataset()
+    merged.update(dataset)
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        del merged[keyword]
+    unassigned = (
+        _first(shared, "UnassignedSharedConvertedAttributesSequence"),
+        _first(groups, "UnassignedPerFrameConvertedAttributesSequence"),
+    )
+    for item in unassigned:
+        if item is not None:
+            merged.update(item)
+    moment = parse_dt(timing["acquisition_datetime"])
+    if moment is not None and "AcquisitionTime" not in merged:
+        merged.AcquisitionDate, merged.AcquisitionTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+    duration = parse_number(timing["duration_ms"])
+    if duration is not None and "ActualFrameDuration" not in merged:
+        merged.ActualFrameDuration = round(duration)
+    return DatasetHeader(merged)
 
 
 def _nuclear(instance: Instance) -> list[FrameRecord]:
@@ -232,9 +275,9 @@ def _nuclear(instance: Instance) -> list[FrameRecord]:
 
 def temporal_key(frame: FrameRecord) -> tuple[float, ...]:
     """What tells two frames at one place apart in time: position index, trigger, reference and acquisition time."""
-    header = frame.instance.header
+    header = frame.header
     if frame.timing:
-        texts = [frame.timing.get(k, "") for k in ("temporal_index", "acquisition_datetime", "frame_reference_time")]
+        texts = [frame.timing.get(k, "") for k in ("temporal_index", "acquisition_datetime")]
         return tuple(parse_number(t) or 0.0 for t in texts)
     tags = (Tag.TEMPORAL_POSITION, Tag.TRIGGER_TIME, Tag.FRAME_REFERENCE_TIME)
     clock = parse_number(header.text(Tag.ACQUISITION_TIME).replace(":", ""))

@@ -16,6 +16,7 @@ from fusin.imaging.sources import Source
 __all__ = ["DatasetHeader", "Header", "Instance", "Tag", "Unreadable", "read_instance"]
 
 HEAD_BYTES = 16384
+_PIXELS = (0x7FE00010, 0x7FE00008, 0x7FE00009)
 
 
 class Tag:
@@ -117,7 +118,7 @@ class DatasetHeader:
     def _element(self, tag: int) -> Any:
         try:
             return self.dataset[tag]
-        except (KeyError, ValueError, TypeError, OverflowError, AttributeError, NotImplementedError):
+        except Exception:  # a malformed value makes pydicom raise many kinds; here it is a value that cannot be read
             return None
 
     def raw(self, tag: int) -> bytes | None:
@@ -270,6 +271,7 @@ def read_instance(source: Source) -> Instance:
         )
     if not header.text(Tag.SOP_CLASS_UID):
         raise Unreadable("NOT_DICOM", f"{source.name}: no SOP Class UID")
+    _require_image_fields(source, header)
     if not header.pixel_tag and header.unsigned(Tag.ROWS):
         raise Unreadable("TRUNCATED_FILE", f"{source.name}: has Rows and Columns and no pixels")
     return Instance(source, header, header.pixel_tag == 0x7FE00010, header.pixel_offset, header.pixel_length)
@@ -293,23 +295,25 @@ def _by_pydicom(source: Source, data: bytes) -> Instance:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             dataset = pydicom.dcmread(io.BytesIO(source.read()), force=True, defer_size=None)
-            header = DatasetHeader(_without_pixels(dataset))
+            header = DatasetHeader(dataset)
+            header.text(Tag.SOP_CLASS_UID)
     except Exception as err:  # pydicom raises many kinds on damaged files; all of them mean "unreadable"
         raise Unreadable("UNREADABLE_FILE", f"{source.name}: damaged DICOM ({type(err).__name__}: {err})") from err
     if not header.text(Tag.SOP_CLASS_UID):
         code = "TRUNCATED_FILE" if data[128:132] == b"DICM" else "NOT_DICOM"
         raise Unreadable(code, f"{source.name}: no SOP Class UID; the file is cut off or not DICOM")
+    _require_image_fields(source, header)
     _check_native_length(source, dataset, header)
+    for tag in _PIXELS:
+        if tag in dataset:
+            del dataset[tag]
     return Instance(source, header, plain=False)
 
 
-def _without_pixels(dataset: Any) -> Any:
-    copy = dataset.__class__(dataset)
-    copy.file_meta = getattr(dataset, "file_meta", None)
-    for tag in (0x7FE00010, 0x7FE00008, 0x7FE00009):
-        if tag in copy:
-            del copy[tag]
-    return copy
+def _require_image_fields(source: Source, header: Header) -> None:
+    """An image file that ends before its matrix size is cut off, however well its beginning reads."""
+    if header.text(Tag.MODALITY) in ("PT", "CT", "MR", "NM", "") and not header.unsigned(Tag.ROWS):
+        raise Unreadable("TRUNCATED_FILE", f"{source.name}: an image without Rows (0028,0010); the file is cut off")
 
 
 def _check_native_length(source: Source, dataset: Any, header: Header) -> None:
@@ -318,7 +322,7 @@ def _check_native_length(source: Source, dataset: Any, header: Header) -> None:
     if not rows or not columns:
         return
     if 0x7FE00010 not in dataset:
-        if not any(tag in dataset for tag in (0x7FE00008, 0x7FE00009)):
+        if not any(tag in dataset for tag in _PIXELS):
             raise Unreadable("TRUNCATED_FILE", f"{source.name}: has Rows and Columns and no pixels")
         return
     syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)

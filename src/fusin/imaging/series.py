@@ -11,7 +11,7 @@ from typing import Any
 from fusin.errors import Ambiguous, FusinError, InputError, NotComputable
 from fusin.imaging.dicom_values import combine
 from fusin.imaging.frames import ENHANCED_CLASSES, FrameRecord, frames_of
-from fusin.imaging.instances import Instance, Tag, Unreadable, read_instance
+from fusin.imaging.instances import Header, Instance, Tag, Unreadable, read_instance
 from fusin.imaging.pixels import fill_volume
 from fusin.imaging.sources import find_sources
 from fusin.imaging.stack import Stack, build_stack
@@ -68,7 +68,10 @@ class Series:
     @property
     def frames(self) -> tuple[FrameRecord, ...]:
         """Frames of the first time point that exist, in slice order; empty without a stack."""
-        return tuple(f for f in self.stack.phases[0] if f is not None) if self.stack else ()
+        if "frames" not in self._memo:
+            self._memo["frames"] = tuple(f for f in self.stack.phases[0] if f is not None) if self.stack else ()
+        found: tuple[FrameRecord, ...] = self._memo["frames"]
+        return found
 
     @property
     def phases(self) -> int:
@@ -82,16 +85,23 @@ class Series:
 
     @property
     def enhanced(self) -> bool:
-        """Whether it is a multi-frame Enhanced object."""
+        """Whether it is an Enhanced object whose units and times stand in functional groups (not a converted one)."""
+        if self.frames and self.frames[0].own_header is not None:
+            return False
         return self.first.sop_class_uid in ENHANCED_CLASSES
 
+    @property
+    def header(self) -> Header:
+        """Header of the first frame, or of the first file when there is no stack."""
+        return self.frames[0].header if self.stack else self.first.header
+
     def text(self, tag: int) -> str:
-        """Text of an element in the first file."""
-        return self.first.header.text(tag)
+        """Text of an element in the first frame."""
+        return self.header.text(tag)
 
     def dataset(self) -> Any:
-        """pydicom dataset of the first file, without pixels."""
-        return self.first.dataset()
+        """pydicom dataset of the first frame, without pixels."""
+        return self.frames[0].dataset() if self.stack else self.first.dataset()
 
     def require_stack(self) -> Stack:
         """The ordered frames.

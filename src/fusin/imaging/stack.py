@@ -78,7 +78,7 @@ def build_stack(frames: list[FrameRecord], where: str, log: NoticeLog) -> Stack:
         for slot, frame in zip(slots, phase, strict=True):
             line[slot] = frame
         filled.append(tuple(line))
-    frame_uid = firsts[0].instance.header.text(Tag.FRAME_OF_REFERENCE)
+    frame_uid = firsts[0].header.text(Tag.FRAME_OF_REFERENCE)
     return Stack(tuple(filled), Grid(shape=(count, rows, columns), affine=affine, frame_of_reference_uid=frame_uid))
 
 
@@ -119,7 +119,7 @@ def _same_pixels(a: FrameRecord, b: FrameRecord) -> bool:
 
 
 def _without_localizers(frames: list[FrameRecord], where: str, log: NoticeLog) -> list[FrameRecord]:
-    scouts = [f for f in frames if "LOCALIZER" in f.instance.header.text(Tag.IMAGE_TYPE).upper()]
+    scouts = [f for f in frames if "LOCALIZER" in f.header.text(Tag.IMAGE_TYPE).upper()]
     if not scouts or len(scouts) == len(frames):
         return frames
     log.info("LOCALIZER_LEFT_OUT", f"{len(scouts)} localizer images in the series were left out", where=where)
@@ -127,7 +127,7 @@ def _without_localizers(frames: list[FrameRecord], where: str, log: NoticeLog) -
 
 
 def _require_one_geometry(frames: list[FrameRecord], where: str) -> None:
-    uids = {f.instance.header.text(Tag.FRAME_OF_REFERENCE) for f in frames}
+    uids = {f.header.text(Tag.FRAME_OF_REFERENCE) for f in frames}
     if len(uids) > 1:
         raise NotComputable(
             f"the volume of {where}",
@@ -196,7 +196,7 @@ def _phases(places: list[list[FrameRecord]], where: str, log: NoticeLog) -> list
 
 
 def _number(frame: FrameRecord) -> float:
-    return frame.instance.header.number(Tag.INSTANCE_NUMBER) or 0.0
+    return frame.header.number(Tag.INSTANCE_NUMBER) or 0.0
 
 
 def _steps(
@@ -204,7 +204,7 @@ def _steps(
 ) -> tuple[np.ndarray[Any, Any], list[int]]:
     """Step vector between slices and the slot of each frame; gaps of whole slices leave empty slots."""
     if len(positions) == 1:
-        text = first.timing.get("thickness") or first.instance.header.text(Tag.SLICE_THICKNESS)
+        text = first.timing.get("thickness") or first.header.text(Tag.SLICE_THICKNESS)
         try:
             thickness = float(text)
         except ValueError:

@@ -102,7 +102,7 @@ def read_suv_header(series: Series, *, item: int | None = None, phase: int = 0) 
     item : 0-based item of the Radiopharmaceutical Information Sequence; None takes the first
     phase : time point whose frames count
     """
-    dataset, header = series.dataset(), series.first.header
+    dataset, header = series.dataset(), series.header
     frames = [f for f in series.require_stack().phases[phase] if f is not None]
     items = _items(dataset, "RadiopharmaceuticalInformationSequence")
     drug = items[item or 0] if len(items) > (item or 0) else None
@@ -236,14 +236,11 @@ def _ge_private(header: Any) -> dict[str, str]:
 
 
 def _timing(frame: FrameRecord, vendor: str) -> FrameTiming:
-    header, timing = frame.instance.header, frame.timing
+    header, timing = frame.header, frame.timing
     if timing:
         return FrameTiming(
-            acquisition=_naive(timing.get("acquisition_datetime", ""))
-            or combine(timing.get("acquisition_date", ""), timing.get("acquisition_time", "")),
-            frame_reference_time_ms=parse_number(timing.get("frame_reference_time", "")),
-            duration_ms=parse_number(timing.get("duration_ms", ""))
-            or parse_number(timing.get("actual_frame_duration", "")),
+            acquisition=_naive(timing.get("acquisition_datetime", "")),
+            duration_ms=parse_number(timing.get("duration_ms", "")),
             frame_reference=_naive(timing.get("frame_reference_datetime", "")),
         )
     private = None
