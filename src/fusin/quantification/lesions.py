@@ -83,12 +83,13 @@ class Lesion:
 class Burden:
     """Whole-body sums over the candidates.
 
-    CXCR4 tumour volume [mL] and total lesion uptake (TLU = sum of SUVmean x volume) [g].
+    CXCR4 tumour volume [mL] and total lesion uptake (TLU = sum of SUVmean x volume) [g]. All are None when no search
+    was made, because no threshold could be set; a search that found nothing has 0 lesions and 0 mL.
     """
 
-    lesions: int
-    tumour_volume_ml: float
-    total_lesion_uptake: float
+    lesions: int | None
+    tumour_volume_ml: float | None
+    total_lesion_uptake: float | None
     suv_max: float | None
     suv_mean: float | None
 
