@@ -67,7 +67,7 @@ class CandidateSearch:
     fwhm_mm : resolution of the image, for the error of means and the partial-volume notice
     """
 
-    min_volume_ml: float = 0.5
+    min_volume_ml: float = 0.3
     min_voxels: int = 3
     split: bool = True
     prominence: float = 0.2

@@ -1,0 +1,331 @@
+"""Verbs of the scan: demo, read, audit, measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fusin.cli.console import RESEARCH, emit_json, print_notices, relative, say, stages, table, talk
+from fusin.cli.scan_options import read_options, study_options, window_limits
+from fusin.cli.wording import number
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fusin.quantification.reading import Reading
+
+__all__ = ["register"]
+
+DicomDir = Annotated[
+    Path, typer.Argument(help="Folder, zip archive, DICOMDIR or file with the PET (and its CT).", show_default=False)
+]
+OutFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for everything that is written.")]
+OutFolderMaybe = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for the table and the JSON; nothing is written without it.")
+]
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output, everything else on standard error.")
+]
+StrictFlag = Annotated[
+    bool, typer.Option("--strict", help="Refuse every adaptation of the header instead of noting it.")
+]
+SeriesOption = Annotated[
+    str | None, typer.Option("--series", help="PET series by UID, number or description, when there is a choice.")
+]
+PhaseOption = Annotated[int | None, typer.Option("--phase", help="Time point of a 4-D series, from 1.", min=1)]
+NormOption = Annotated[
+    str, typer.Option("--norm", help="SUV norm: bw, lbm-janmahasatian, lbm-james128, lbm-morgan120, ibw or bsa.")
+]
+ResidualOption = Annotated[
+    str | None,
+    typer.Option("--residual", help="Residual activity in MBq at injection, or 'header' for GE's private fields."),
+]
+HalfLifeFlag = Annotated[
+    bool, typer.Option("--half-life-from-code", help="Take a missing half-life from the radionuclide code.")
+]
+ItemOption = Annotated[
+    int | None, typer.Option("--radiopharmaceutical", help="Which of several radiopharmaceuticals, from 1.", min=1)
+]
+ProtocolOption = Annotated[
+    str,
+    typer.Option(
+        "--protocol", help="What the scan should look like: oncology, aldosteronism-early or aldosteronism-late."
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of the scan to the command line."""
+    app.command("demo")(demo)
+    app.command("read")(read)
+    app.command("audit")(audit)
+    app.command("measure")(measure)
+
+
+def demo(
+    out: OutFolder = Path("fusin-demo"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Coarse voxels: a few seconds instead of half a minute.")
+    ] = False,
+    adenoma: Annotated[
+        bool, typer.Option("--adenoma", help="A patient with an aldosterone-producing adenoma instead of lesions.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read a digital patient: DICOM PET/CT is made, read, and reported.
+
+    Example: fusin demo --out fusin-demo
+    """
+    from fusin.report.demo import run_demo
+
+    console = talk(as_json=as_json)
+    with stages() as progress:
+        reading, comparison = run_demo(out, quick=quick, adenoma=adenoma, seed=seed, progress=progress)
+    if as_json:
+        emit_json({**reading.to_json(), "truth": comparison.to_json()})
+    _print_reading(console, reading)
+    say(console, comparison.sentence())
+    say(console, f"Report: {relative(out / 'report.html')}")
+
+
+def read(
+    dicom: DicomDir,
+    out: OutFolder = Path("fusin-read"),
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Organ labels: SEG, RTSTRUCT, NIfTI label map or TotalSegmentator folder."),
+    ] = None,
+    lesions: Annotated[
+        Path | None, typer.Option("--lesions", help="Lesions that somebody drew; then no search is made.")
+    ] = None,
+    reference: Annotated[
+        list[str] | None, typer.Option("--reference", help="Drawn reference region: liver=FILE. Repeatable.")
+    ] = None,
+    at: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--at",
+            help="Reference by a point in LPS mm: liver=x,y,z (3 cm sphere), blood_pool=x,y,z (1 x 2 cm cylinder). Repeatable.",
+        ),
+    ] = None,
+    automatic: Annotated[
+        bool, typer.Option("--auto/--no-auto", help="Place the remaining references on the CT.")
+    ] = True,
+    threshold: Annotated[
+        str,
+        typer.Option(
+            "--threshold", help="blood-pool (2 x mean + 2 SD), percist-blood, liver, liver-max, fixed:SUV, KIND:K[:S]."
+        ),
+    ] = "blood-pool",
+    contour: Annotated[
+        str | None,
+        typer.Option(
+            "--contour", help="Draw each candidate again: percent-max-41, a50p, nestle, gradient, majority-2 ..."
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", help="Box to leave out: name=x0,y0,z0,x1,y1,z1 in LPS mm. Repeatable."),
+    ] = None,
+    min_volume: Annotated[float, typer.Option("--min-volume", help="Smallest candidate in mL.", min=0)] = 0.3,
+    visual: Annotated[
+        list[str] | None, typer.Option("--visual", help="Your answer to a visual rule: RULE_ID=yes or =no. Repeatable.")
+    ] = None,
+    adrenals: Annotated[
+        bool, typer.Option("--adrenals", help="Compute adrenal indices (needs adrenal labels) and search the adrenals.")
+    ] = False,
+    series: SeriesOption = None,
+    phase: PhaseOption = None,
+    residual: ResidualOption = None,
+    half_life_from_code: HalfLifeFlag = False,
+    radiopharmaceutical: ItemOption = None,
+    protocol: ProtocolOption = "oncology",
+    window: Annotated[str, typer.Option("--window", help="SUV limits of the pictures.")] = "0,10",
+    dicom_out: Annotated[bool, typer.Option("--dicom/--no-dicom", help="Write SEG, SR and parametric map.")] = True,
+    report: Annotated[bool, typer.Option("--report/--no-report", help="Write the report.")] = True,
+    strict: StrictFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read a PET/CT: SUV, references, lesion candidates, ratios, readout, report.
+
+    Example: fusin read study --out reading
+    """
+    from fusin.provenance import NoticeLog
+    from fusin.quantification.pipeline import read_study
+    from fusin.report.outputs import write_reading
+
+    options = read_options(
+        study_options(series, phase, "bw", residual, half_life_from_code, radiopharmaceutical, protocol, strict),
+        labels=labels, lesions=lesions, reference=reference, at=at, automatic=automatic, threshold=threshold,
+        contour=contour, exclude=exclude, min_volume=min_volume, visual=visual, adrenals=adrenals,
+    )  # fmt: skip
+    limits = window_limits(window)
+    log = NoticeLog(strict=strict)
+    with stages() as progress:
+        reading, study = read_study(dicom, log, options=options, progress=progress)
+        # What a writer notes is no adaptation of the scan, so that strict reading does not refuse it.
+        writing = NoticeLog()
+        writing.extend(log)
+        reading = write_reading(
+            reading, study, out, writing, dicom=dicom_out, report=report, window=limits, progress=progress
+        )
+    if as_json:
+        emit_json(reading.to_json())
+    console = talk(as_json=as_json)
+    _print_reading(console, reading)
+    say(console, f"Written to {relative(out)}: {', '.join(sorted(reading.outputs.values()))}")
+
+
+def audit(
+    dicom: DicomDir,
+    residual: ResidualOption = None,
+    half_life_from_code: HalfLifeFlag = False,
+    radiopharmaceutical: ItemOption = None,
+    protocol: ProtocolOption = "oncology",
+    strict: StrictFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say for each series whether and how SUV can be computed, from headers alone.
+
+    Example: fusin audit study
+    """
+    from fusin.imaging.audit import audit_catalogue
+    from fusin.imaging.series import scan
+    from fusin.provenance import NoticeLog
+    from fusin.quantification.protocols import protocol as named_protocol
+
+    options = study_options(None, None, "bw", residual, half_life_from_code, radiopharmaceutical, protocol, strict)
+    log = NoticeLog()
+    with stages() as progress:
+        catalogue = scan(dicom, log, progress=lambda done, total: progress("reading headers", done, total))
+    found = audit_catalogue(catalogue, protocol=named_protocol(protocol), options=options.suv, strict=strict)
+    if as_json:
+        emit_json(found.to_json())
+    console = talk(as_json=as_json)
+    print_notices(console, found.notices, at_least="info")
+    for entry in found.series:
+        mark = "yes" if entry.computable else "no "
+        say(
+            console,
+            f"SUV {mark} {entry.series.modality} {entry.series.description or entry.series.uid} ({len(entry.series.instances)} files)",
+        )
+        say(console, f"    {'rule ' + entry.rule if entry.rule else entry.reason}")
+        if entry.plan is not None:
+            factor = entry.plan.factor_suvbw_per_bqml
+            say(
+                console,
+                f"    factor {number(factor, 9)} SUVbw per Bq/mL, uptake {number(entry.uptake_time_min)} min, activity {number(entry.plan.activity_mbq)} MBq",
+            )
+        print_notices(console, (n for n in entry.notices if n.message != entry.reason), at_least="info")
+
+
+def measure(
+    dicom: DicomDir,
+    regions: Annotated[
+        Path, typer.Argument(help="SEG, RTSTRUCT, NIfTI mask or label map, or a folder with one.", show_default=False)
+    ],
+    out: OutFolderMaybe = None,
+    norm: NormOption = "bw",
+    series: SeriesOption = None,
+    phase: PhaseOption = None,
+    residual: ResidualOption = None,
+    half_life_from_code: HalfLifeFlag = False,
+    radiopharmaceutical: ItemOption = None,
+    protocol: ProtocolOption = "oncology",
+    strict: StrictFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure regions that somebody drew.
+
+    Example: fusin measure study/PET regions.dcm
+    """
+    from dataclasses import replace
+
+    from fusin.provenance import NoticeLog
+    from fusin.quantification.measuring import measure_study
+    from fusin.report.outputs import write_measured
+
+    options = study_options(series, phase, norm, residual, half_life_from_code, radiopharmaceutical, protocol, strict)
+    with stages() as progress:
+        measured = measure_study(dicom, regions, NoticeLog(strict=strict), options=options, progress=progress)
+    if out is not None:
+        measured = replace(measured, outputs=write_measured(measured, out))
+    if as_json:
+        emit_json(measured.to_json())
+    console = talk(as_json=as_json)
+    columns = [
+        ("region", False),
+        *((name, True) for name in ("voxels", "mL", "SUVmax", "SUVmean", "SD", "SUVpeak", "TLU")),
+    ]
+    rows = [
+        (m.name, str(m.voxels), number(m.volume_ml), number(m.suv_max, 4), number(m.suv_mean, 4), number(m.suv_sd, 3), number(m.suv_peak, 4), number(m.total_lesion_uptake))
+        for m in measured.metrics
+    ]  # fmt: skip
+    console.print(
+        table(
+            f"{measured.series['description'] or measured.series['series_uid']} ({measured.series['rule']})",
+            columns,
+            rows,
+        )
+    )
+    print_notices(console, measured.notices)
+    if out is not None:
+        say(console, f"Written to {relative(out)}: {', '.join(sorted(measured.outputs.values()))}")
+
+
+def _print_reading(console: Console, reading: Reading) -> None:
+    """The reading as a person wants it at a glance."""
+    series = reading.series
+    say(console, RESEARCH)
+    say(
+        console,
+        f"{series['description'] or series['series_uid']}: rule {series['rule']}, uptake {number(series['uptake_time_min'])} min, {number(series['activity_mbq'])} MBq",
+    )
+    rows = [(r.kind.replace("_", " "), f"{r.mean:.2f} ({number(r.mean_low)} to {number(r.mean_high)})", f"{r.sd:.2f}", number(r.volume_ml), r.method + (f" {r.confidence:.2f}" if r.confidence is not None else "")) for r in reading.references]  # fmt: skip
+    console.print(
+        table(
+            "References",
+            [("region", False), ("SUVmean (95 %)", True), ("SD", True), ("mL", True), ("placed", False)],
+            rows,
+        )
+    )
+    say(console, f"Threshold: {reading.threshold.get('because')}")
+    columns = [
+        ("#", True),
+        ("identity", False),
+        ("site", False),
+        ("SUVmax", True),
+        ("SUVpeak", True),
+        ("mL", True),
+        ("TBR blood (95 %)", True),
+    ]
+    lesions = []
+    for lesion in reading.lesions[:30]:
+        ratio = lesion.tbr("blood_pool")
+        m = lesion.metrics
+        text = "-" if ratio is None else f"{ratio.value:.2f} ({number(ratio.low)} to {number(ratio.high)})"
+        lesions.append(
+            (
+                str(lesion.number),
+                lesion.identity,
+                lesion.site,
+                number(m.suv_max),
+                number(m.suv_peak),
+                number(m.volume_ml),
+                text,
+            )
+        )
+    title = "Lesions" if any(lesion.status == "given" for lesion in reading.lesions) else "Lesion candidates"
+    console.print(
+        table(
+            f"{title}: {'no search was made' if reading.burden.lesions is None else len(reading.lesions)}",
+            columns,
+            lesions,
+        )
+    )
+    if len(reading.lesions) > 30:
+        say(console, f"... and {len(reading.lesions) - 30} more in lesions.csv")
+    print_notices(console, reading.notices)
