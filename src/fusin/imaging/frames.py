@@ -200,7 +200,7 @@ def _enhanced_frame(instance: Instance, dataset: Any, index: int, shared: Any, g
     else:
         slope, intercept = _value(transform, "RescaleSlope"), _value(transform, "RescaleIntercept")
     timing = {
-        "units": _text(_value(_first(mapping, "MeasurementUnitsCodeSequence"), "CodeValue")),
+        "units": _units(_first(mapping, "MeasurementUnitsCodeSequence")),
         "frame_reference_datetime": _text(_value(content, "FrameReferenceDateTime")),
         "acquisition_datetime": _text(_value(content, "FrameAcquisitionDateTime")),
         "duration_ms": _text(_value(content, "FrameAcquisitionDuration")),
@@ -219,6 +219,11 @@ def _enhanced_frame(instance: Instance, dataset: Any, index: int, shared: Any, g
         {} if converted else timing,
         _classic_header(dataset, shared, groups, timing) if converted else None,
     )
+
+
+def _units(code: Any) -> str:
+    """UCUM code; one of more than 16 characters stands in Long Code Value (0008,0119)."""
+    return _text(_value(code, "CodeValue")) or _text(_value(code, "LongCodeValue"))
 
 
 def _classic_header(dataset: Any, shared: Any, groups: Any, timing: Mapping[str, str]) -> DatasetHeader:

@@ -77,6 +77,8 @@ class Grid:
 
     def matches(self, other: Grid, *, tolerance_mm: float = 1e-3) -> bool:
         """Whether both grids have the same voxels (frames of reference are compared when both are known)."""
+        if self is other:
+            return True
         if self.shape != other.shape or not self.same_frame(other):
             return False
         # All eight corners, so that a tiny slope over a long axis is seen.
