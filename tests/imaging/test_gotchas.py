@@ -98,7 +98,9 @@ def test_g08_a_zero_frame_reference_time_is_not_used_when_the_times_agree(tmp_pa
 
 def test_g09_a_scan_after_midnight_with_a_bare_injection_time(tmp_path):
     start = datetime(2024, 1, 16, 0, 20)
-    folder = make_pet_series(tmp_path, acquisition_start=start, injection_tags={"RadiopharmaceuticalStartDateTime": None})
+    folder = make_pet_series(
+        tmp_path, acquisition_start=start, injection_tags={"RadiopharmaceuticalStartDateTime": None}
+    )
     log = NoticeLog()
     found = read(folder, log)
     assert found.plan.uptake_time_min == pytest.approx(60.0)

@@ -507,6 +507,12 @@ def test_arms_and_sex_change_what_they_should():
     assert top(("M", "up")) > -20 > -300 > top(("M", "down"))
 
 
+@pytest.mark.parametrize("choice", [{"sex": "X"}, {"arms": "crossed"}])
+def test_an_unknown_anatomy_is_refused(choice):
+    with pytest.raises(InputError, match=next(iter(choice))):
+        make_patient(spacing_mm=(20.0, 20.0, 20.0), **choice)
+
+
 # ------------------------------------------------------------------------------------------------- lesions
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from fusin.errors import (
     Ambiguous,
-    FusinError,
     InputError,
     InvalidValue,
     MissingValue,
@@ -109,7 +108,10 @@ def test_absent_units_are_refused():
 
 
 def test_private_reference_time_beats_a_later_series_time():
-    frames = (timing(private_reference=START), timing(acquisition=START + timedelta(seconds=600), private_reference=START))
+    frames = (
+        timing(private_reference=START),
+        timing(acquisition=START + timedelta(seconds=600), private_reference=START),
+    )
     p = plan(frames=frames, private_vendor="SIEMENS", series_time_text="123000")
     assert p.rule == "BQML/START/start-private-siemens"
     assert p.factor_suvbw_per_bqml == pytest.approx(START_FACTOR, rel=1e-12)
@@ -132,7 +134,8 @@ def test_late_series_time_is_back_computed_bed_by_bed():
     lam = math.log(2) / GA68_S
     average = math.log(lam * 180 / (1 - math.exp(-lam * 180))) / lam
     frames = tuple(
-        timing(acquisition=START + timedelta(seconds=s), frame_reference_time_ms=(s + average) * 1000.0) for s in (0, 190)
+        timing(acquisition=START + timedelta(seconds=s), frame_reference_time_ms=(s + average) * 1000.0)
+        for s in (0, 190)
     )
     log = NoticeLog()
     p = plan(log, frames=frames, series_time_text="134500")
@@ -144,7 +147,8 @@ def test_late_series_time_is_back_computed_bed_by_bed():
 
 def test_ge_counts_frame_reference_time_from_the_frame_start():
     frames = tuple(
-        timing(acquisition=START + timedelta(seconds=s), frame_reference_time_ms=s * 1000.0, duration_ms=None) for s in (0, 190)
+        timing(acquisition=START + timedelta(seconds=s), frame_reference_time_ms=s * 1000.0, duration_ms=None)
+        for s in (0, 190)
     )
     p = plan(frames=frames, series_time_text="134500", manufacturer="GE MEDICAL SYSTEMS")
     assert p.rule.endswith("start-ge-frame-reference")
@@ -317,7 +321,12 @@ def test_ten_percent_residual_raises_suv_by_a_ninth():
 
 def test_ge_private_residual_is_decayed_to_the_injection():
     # drawn 200 MBq at 09:00, left 10 MBq at 10:05; at 10:00: 200*2**(-60/67.71) - 10*2**(5/67.71) = 97.69 MBq
-    private = {"pre_activity": "200", "pre_time": "20260302090000", "post_activity": "10", "post_time": "20260302100500"}
+    private = {
+        "pre_activity": "200",
+        "pre_time": "20260302090000",
+        "post_activity": "10",
+        "post_time": "20260302100500",
+    }
     p = plan(options=SuvOptions(residual="header"), private=private)
     expected = 200 * 2 ** (-60 / 67.71) - 10 * 2 ** (5 / 67.71)
     assert p.activity_mbq == pytest.approx(expected, rel=1e-9)
@@ -328,7 +337,9 @@ def test_ge_private_residual_is_decayed_to_the_injection():
 def test_gml_is_body_weight_unless_the_suv_type_says_otherwise():
     assert plan(units="GML", weight=None, dose=None).factors == (1.0, 1.0)
     janma = plan(units="GML", suv_type="LBMJANMA")
-    assert janma.factors[0] == pytest.approx(70 / normalisation("lbm-janmahasatian", weight_kg=70, height_cm=175, sex="M"))
+    assert janma.factors[0] == pytest.approx(
+        70 / normalisation("lbm-janmahasatian", weight_kg=70, height_cm=175, sex="M")
+    )
     with pytest.raises(Unsupported, match="SUV Type"):
         plan(units="GML", suv_type="NONSENSE")
     with pytest.raises(Ambiguous):
@@ -407,8 +418,13 @@ def test_suv_scales_with_weight_and_inversely_with_activity(weight, dose, minute
     assert p.factors[0] == pytest.approx(expected, rel=1e-6)
 
 
-_ODD_NUMBERS = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([0.0, -1.0, 70.0, 1e300, 5e-324]))
-_ODD_TEXT = st.one_of(st.text(max_size=20), st.sampled_from(["", "20260302100000", "1000", "99999999999999", "20260302100000+0100", "GML"]))
+_ODD_NUMBERS = st.one_of(
+    st.none(), st.floats(allow_nan=True, allow_infinity=True), st.sampled_from([0.0, -1.0, 70.0, 1e300, 5e-324])
+)
+_ODD_TEXT = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(["", "20260302100000", "1000", "99999999999999", "20260302100000+0100", "GML"]),
+)
 
 
 _FIELDS = {
@@ -428,7 +444,9 @@ _FIELDS = {
     "manufacturer": st.sampled_from(["", "GE MEDICAL SYSTEMS", "Philips", "SIEMENS", "X"]),
     "philips_activity_factor": _ODD_NUMBERS,
     "philips_suv_factor": _ODD_NUMBERS,
-    "frames": st.tuples(st.builds(timing, duration_ms=_ODD_NUMBERS, frame_reference_time_ms=_ODD_NUMBERS, decay_factor=_ODD_NUMBERS)),
+    "frames": st.tuples(
+        st.builds(timing, duration_ms=_ODD_NUMBERS, frame_reference_time_ms=_ODD_NUMBERS, decay_factor=_ODD_NUMBERS)
+    ),
 }
 
 
@@ -438,9 +456,7 @@ def test_no_header_crashes_and_none_gives_a_silent_wrong_unit(data, names):
     changes = {name: data.draw(_FIELDS[name], label=name) for name in names}
     try:
         p = plan(**changes)
-    except FusinError as err:
-        assert isinstance(err, (NotComputable, InputError))
-        assert str(err)
+    except (NotComputable, InputError):
         return
     assert str(changes.get("units", "BQML")).strip().upper() in ("BQML", "GML", "CM2ML", "CNTS")
     assert all(math.isfinite(f) and f > 0 for f in p.factors)

@@ -75,7 +75,7 @@ def test_small_components_are_dropped_and_counted():
 def test_minimum_size_needs_both_volume_and_voxels():
     coarse = make_grid((10, 10, 10), spacing=(10, 10, 10))
     assert CandidateSearch().voxels_needed(coarse) == 3
-    assert CandidateSearch().voxels_needed(GRID) == 11
+    assert CandidateSearch().voxels_needed(GRID) == 7
 
 
 def test_touching_lesions_are_split_and_noise_on_one_is_not():

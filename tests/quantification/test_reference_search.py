@@ -40,7 +40,7 @@ def test_offsets_are_the_region_that_is_measured_later():
     for shape in (BALL, reference_shape("liver")):
         offsets = shape_offsets(shape, GRID)
         region = sphere_region(GRID, GRID.to_mm((15, 14, 16)), shape.diameter_mm, "r")
-        assert {tuple(v) for v in offsets + (16, 14, 15)} == {tuple(v) for v in region.indices()}
+        assert {tuple(v) for v in np.add(offsets, (16, 14, 15))} == {tuple(v) for v in region.indices()}
 
 
 def test_the_place_is_nearest_to_the_ideal_one_in_quiet_tissue():
@@ -82,4 +82,6 @@ def test_a_shape_that_fits_nowhere_gives_none():
 
 
 def test_tissue_without_counts_gives_none():
-    assert quiet_place(np.zeros(GRID.shape, np.float32), block(), shape_offsets(BALL, GRID), (15, 15, 15), SPACING) is None
+    assert (
+        quiet_place(np.zeros(GRID.shape, np.float32), block(), shape_offsets(BALL, GRID), (15, 15, 15), SPACING) is None
+    )

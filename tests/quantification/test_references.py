@@ -58,7 +58,9 @@ def codes(log):
 def test_a_3_cm_sphere_holds_14_1_ml_on_a_fine_grid():
     # 4/3 pi 1.5^3 = 14.137 mL
     grid = make_grid(shape=(40, 40, 40), spacing=(1.0, 1.0, 1.0))
-    assert sphere_region(grid, centre_of(grid), 30.0, "liver").volume_ml == pytest.approx(14.137, rel=0.005)
+    # Off the lattice's points of symmetry, where whole shells of voxels come and go at once.
+    centre = np.add(centre_of(grid), (0.21, 0.37, -0.13))
+    assert sphere_region(grid, centre, 30.0, "liver").volume_ml == pytest.approx(14.137, rel=0.005)
 
 
 def test_the_percist_cylinder_holds_1_57_ml_on_a_fine_grid():
@@ -131,7 +133,7 @@ def test_a_point_outside_the_volume_is_refused_with_the_volumes_span():
 
 @pytest.mark.parametrize("bad", [(math.nan, 0, 0), (1, 2), "abc"])
 def test_a_point_that_is_no_point_is_refused(bad):
-    with pytest.raises((InputError, ValueError)):
+    with pytest.raises(InputError):
         sphere_region(make_grid(), bad, 10.0, "s")
 
 
@@ -162,7 +164,13 @@ def test_at_is_read(text, kind, point):
 
 @pytest.mark.parametrize(
     ("text", "field"),
-    [("liver", "value"), ("tongue=1,2,3", "kind"), ("liver=1,2", "liver"), ("liver=1,b,3", "liver"), ("liver=1,nan,3", "liver")],
+    [
+        ("liver", "value"),
+        ("tongue=1,2,3", "kind"),
+        ("liver=1,2", "liver"),
+        ("liver=1,b,3", "liver"),
+        ("liver=1,nan,3", "liver"),
+    ],
 )
 def test_at_that_cannot_be_read_says_which_part(text, field):
     with pytest.raises(InputError) as caught:
@@ -210,7 +218,8 @@ def test_a_constant_image_gives_its_value_and_no_spread():
 
 
 @pytest.mark.parametrize(
-    ("value", "code"), [(math.nan, "REFERENCE_NOT_FINITE"), (0.0, "REFERENCE_NOT_POSITIVE"), (-1.0, "REFERENCE_NOT_POSITIVE")]
+    ("value", "code"),
+    [(math.nan, "REFERENCE_NOT_FINITE"), (0.0, "REFERENCE_NOT_POSITIVE"), (-1.0, "REFERENCE_NOT_POSITIVE")],
 )
 def test_a_reference_that_cannot_divide_is_refused(value, code):
     pet = make_pet(value=value)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from fusin.cli import scan_commands
 from fusin.cli.console import RESEARCH
+from fusin.cli.wording import printable
 
 __all__ = ["app", "main"]
+
+INTERRUPTED = 130
 
 app = typer.Typer(
     name="fusin",
@@ -38,20 +41,25 @@ def main() -> None:
     from fusin.errors import FusinError
 
     try:
-        app(standalone_mode=False)
+        # Typer turns an interrupt into the return value 130, and its own early exits into theirs.
+        code = app(standalone_mode=False)
     except FusinError as err:
-        sys.stderr.write(f"fusin: {err}\n")
-        sys.exit(err.exit_code)
+        _leave(str(err), err.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("fusin: interrupted\n")
-        sys.exit(130)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
+        _leave("interrupted", INTERRUPTED)
     except Exception as err:
         if type(err).__module__.startswith(("click", "typer")) and hasattr(err, "format_message"):
-            sys.stderr.write(f"fusin: {err.format_message()} (fusin --help lists the verbs and their options)\n")
-            sys.exit(2)
+            _leave(f"{err.format_message()} (fusin --help lists the verbs and their options)", 2)
         if isinstance(err, (OSError, MemoryError)):
-            sys.stderr.write(f"fusin: {err or 'not enough memory'}\n")
-            sys.exit(1)
+            _leave(str(err) or "not enough memory", 1)
         raise
+    if code == INTERRUPTED:
+        _leave("interrupted", INTERRUPTED)
+    if code:
+        sys.exit(code)
+
+
+def _leave(sentence: str, code: int) -> NoReturn:
+    """End with one line on standard error, whatever a header put into the sentence."""
+    sys.stderr.write(f"fusin: {printable(sentence).strip()}\n")
+    sys.exit(code)

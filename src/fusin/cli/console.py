@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fusin.cli.wording import printable
 from fusin.provenance import Notice, canonical_json
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def emit_json(document: Any) -> None:
 
 
 def say(console: Console, text: str) -> None:
-    """Print text as it stands, without markup."""
-    console.print(text, markup=False)
+    """Print one line as it stands, without markup."""
+    console.print(printable(text), markup=False)
 
 
 @contextmanager
@@ -66,11 +67,11 @@ def table(title: str, columns: Iterable[tuple[str, bool]], rows: Iterable[Iterab
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(title=Text(printable(title)), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, right in columns:
         made.add_column(heading, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+        made.add_row(*(Text(printable(cell)) for cell in row))
     return made
 
 

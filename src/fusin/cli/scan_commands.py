@@ -14,9 +14,15 @@ from fusin.cli.wording import number
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from fusin.imaging.audit import SeriesAudit
+    from fusin.quantification.lesions import Lesion
+    from fusin.quantification.metrics import RegionMetrics
     from fusin.quantification.reading import Reading
+    from fusin.quantification.references import ReferenceRegion
 
 __all__ = ["register"]
+
+SHOWN = 30
 
 DicomDir = Annotated[
     Path, typer.Argument(help="Folder, zip archive, DICOMDIR or file with the PET (and its CT).", show_default=False)
@@ -72,7 +78,7 @@ def demo(
     adenoma: Annotated[
         bool, typer.Option("--adenoma", help="A patient with an aldosterone-producing adenoma instead of lesions.")
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Read a digital patient: DICOM PET/CT is made, read, and reported.
@@ -131,9 +137,13 @@ def read(
         typer.Option("--exclude", help="Box to leave out: name=x0,y0,z0,x1,y1,z1 in LPS mm. Repeatable."),
     ] = None,
     min_volume: Annotated[float, typer.Option("--min-volume", help="Smallest candidate in mL.", min=0)] = 0.3,
+    split: Annotated[bool, typer.Option("--split/--no-split", help="Split candidates whose maxima touch.")] = True,
     visual: Annotated[
         list[str] | None, typer.Option("--visual", help="Your answer to a visual rule: RULE_ID=yes or =no. Repeatable.")
     ] = None,
+    segment: Annotated[
+        bool, typer.Option("--totalsegmentator", help="Label the organs with TotalSegmentator (an extra) first.")
+    ] = False,
     adrenals: Annotated[
         bool, typer.Option("--adrenals", help="Compute adrenal indices (needs adrenal labels) and search the adrenals.")
     ] = False,
@@ -160,7 +170,9 @@ def read(
     options = read_options(
         study_options(series, phase, "bw", residual, half_life_from_code, radiopharmaceutical, protocol, strict),
         labels=labels, lesions=lesions, reference=reference, at=at, automatic=automatic, threshold=threshold,
-        contour=contour, exclude=exclude, min_volume=min_volume, visual=visual, adrenals=adrenals,
+        contour=contour, exclude=exclude, min_volume=min_volume,
+        split=split, visual=visual, adrenals=adrenals,
+        segment=segment,
     )  # fmt: skip
     limits = window_limits(window)
     log = NoticeLog(strict=strict)
@@ -207,19 +219,24 @@ def audit(
     console = talk(as_json=as_json)
     print_notices(console, found.notices, at_least="info")
     for entry in found.series:
-        mark = "yes" if entry.computable else "no "
+        _print_audit(console, entry)
+
+
+def _print_audit(console: Console, entry: SeriesAudit) -> None:
+    series, plan = entry.series, entry.plan
+    say(
+        console,
+        f"SUV {'yes' if entry.computable else 'no '} {series.modality} {series.description or series.uid} "
+        f"({len(series.instances)} files)",
+    )
+    say(console, f"    {'rule ' + entry.rule if entry.rule else entry.reason}")
+    if plan is not None:
         say(
             console,
-            f"SUV {mark} {entry.series.modality} {entry.series.description or entry.series.uid} ({len(entry.series.instances)} files)",
+            f"    factor {number(plan.factor_suvbw_per_bqml, 9)} SUVbw per Bq/mL, uptake {number(entry.uptake_time_min)} min, "
+            f"activity {number(plan.activity_mbq)} MBq",
         )
-        say(console, f"    {'rule ' + entry.rule if entry.rule else entry.reason}")
-        if entry.plan is not None:
-            factor = entry.plan.factor_suvbw_per_bqml
-            say(
-                console,
-                f"    factor {number(factor, 9)} SUVbw per Bq/mL, uptake {number(entry.uptake_time_min)} min, activity {number(entry.plan.activity_mbq)} MBq",
-            )
-        print_notices(console, (n for n in entry.notices if n.message != entry.reason), at_least="info")
+    print_notices(console, (n for n in entry.notices if n.message != entry.reason), at_least="info")
 
 
 def measure(
@@ -260,17 +277,8 @@ def measure(
         ("region", False),
         *((name, True) for name in ("voxels", "mL", "SUVmax", "SUVmean", "SD", "SUVpeak", "TLU")),
     ]
-    rows = [
-        (m.name, str(m.voxels), number(m.volume_ml), number(m.suv_max, 4), number(m.suv_mean, 4), number(m.suv_sd, 3), number(m.suv_peak, 4), number(m.total_lesion_uptake))
-        for m in measured.metrics
-    ]  # fmt: skip
-    console.print(
-        table(
-            f"{measured.series['description'] or measured.series['series_uid']} ({measured.series['rule']})",
-            columns,
-            rows,
-        )
-    )
+    title = f"{measured.series['description'] or measured.series['series_uid']} ({measured.series['rule']})"
+    console.print(table(title, columns, (_region_row(m) for m in measured.metrics)))
     print_notices(console, measured.notices)
     if out is not None:
         say(console, f"Written to {relative(out)}: {', '.join(sorted(measured.outputs.values()))}")
@@ -279,53 +287,40 @@ def measure(
 def _print_reading(console: Console, reading: Reading) -> None:
     """The reading as a person wants it at a glance."""
     series = reading.series
+    name, uptake, activity = (
+        series["description"] or series["series_uid"],
+        series["uptake_time_min"],
+        series["activity_mbq"],
+    )
     say(console, RESEARCH)
-    say(
-        console,
-        f"{series['description'] or series['series_uid']}: rule {series['rule']}, uptake {number(series['uptake_time_min'])} min, {number(series['activity_mbq'])} MBq",
-    )
-    rows = [(r.kind.replace("_", " "), f"{r.mean:.2f} ({number(r.mean_low)} to {number(r.mean_high)})", f"{r.sd:.2f}", number(r.volume_ml), r.method + (f" {r.confidence:.2f}" if r.confidence is not None else "")) for r in reading.references]  # fmt: skip
-    console.print(
-        table(
-            "References",
-            [("region", False), ("SUVmean (95 %)", True), ("SD", True), ("mL", True), ("placed", False)],
-            rows,
-        )
-    )
+    say(console, f"{name}: rule {series['rule']}, uptake {number(uptake)} min, {number(activity)} MBq")
+    columns = [("region", False), ("SUVmean (95 %)", True), ("SD", True), ("mL", True), ("placed", False)]
+    console.print(table("References", columns, (_reference_row(r) for r in reading.references)))
     say(console, f"Threshold: {reading.threshold.get('because')}")
-    columns = [
-        ("#", True),
-        ("identity", False),
-        ("site", False),
-        ("SUVmax", True),
-        ("SUVpeak", True),
-        ("mL", True),
-        ("TBR blood (95 %)", True),
-    ]
-    lesions = []
-    for lesion in reading.lesions[:30]:
-        ratio = lesion.tbr("blood_pool")
-        m = lesion.metrics
-        text = "-" if ratio is None else f"{ratio.value:.2f} ({number(ratio.low)} to {number(ratio.high)})"
-        lesions.append(
-            (
-                str(lesion.number),
-                lesion.identity,
-                lesion.site,
-                number(m.suv_max),
-                number(m.suv_peak),
-                number(m.volume_ml),
-                text,
-            )
-        )
+    columns = [("#", True), ("identity", False), ("site", False), ("SUVmax", True), ("SUVpeak", True), ("mL", True)]
+    columns.append(("TBR blood (95 %)", True))
     title = "Lesions" if any(lesion.status == "given" for lesion in reading.lesions) else "Lesion candidates"
-    console.print(
-        table(
-            f"{title}: {'no search was made' if reading.burden.lesions is None else len(reading.lesions)}",
-            columns,
-            lesions,
-        )
-    )
-    if len(reading.lesions) > 30:
-        say(console, f"... and {len(reading.lesions) - 30} more in lesions.csv")
+    count = "no search was made" if reading.burden.lesions is None else str(len(reading.lesions))
+    console.print(table(f"{title}: {count}", columns, (_lesion_row(lesion) for lesion in reading.lesions[:SHOWN])))
+    if len(reading.lesions) > SHOWN:
+        say(console, f"... and {len(reading.lesions) - SHOWN} more in lesions.csv")
     print_notices(console, reading.notices)
+
+
+def _region_row(m: RegionMetrics) -> tuple[str, ...]:
+    values = (m.suv_max, m.suv_mean, m.suv_sd, m.suv_peak)
+    numbers = (number(value, 4) for value in values)
+    return m.name, str(m.voxels), number(m.volume_ml), *numbers, number(m.total_lesion_uptake)
+
+
+def _reference_row(reference: ReferenceRegion) -> tuple[str, ...]:
+    placed = reference.method + (f" {reference.confidence:.2f}" if reference.confidence is not None else "")
+    mean = f"{number(reference.mean)} ({number(reference.mean_low)} to {number(reference.mean_high)})"
+    return reference.kind.replace("_", " "), mean, number(reference.sd), number(reference.volume_ml), placed
+
+
+def _lesion_row(lesion: Lesion) -> tuple[str, ...]:
+    ratio, m = lesion.tbr("blood_pool"), lesion.metrics
+    text = "-" if ratio is None else f"{number(ratio.value)} ({number(ratio.low)} to {number(ratio.high)})"
+    numbers = (number(m.suv_max), number(m.suv_peak), number(m.volume_ml))
+    return str(lesion.number), lesion.identity, lesion.site or "-", *numbers, text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,7 @@ def read_options(
     exclude: Sequence[str] | None,
     visual: Sequence[str] | None,
     min_volume: float,
+    split: bool,
     **simple: Any,
 ) -> ReadOptions:
     """Options of a reading; ``simple`` passes on what needs no parsing."""
@@ -79,7 +81,7 @@ def read_options(
         answers[rule] = word.lower() == "yes"
     return ReadOptions(
         study=study, references=tuple(drawn), at=tuple(at or ()), exclude=tuple(exclude or ()), visual=answers,
-        search=CandidateSearch(min_volume_ml=min_volume), **simple,
+        search=CandidateSearch(min_volume_ml=min_volume, split=split), **simple,
     )  # fmt: skip
 
 
@@ -95,6 +97,6 @@ def window_limits(text: str) -> tuple[float, float]:
         low, high = (float(part) for part in text.split(","))
     except ValueError:
         low, high = 0.0, 0.0
-    if not low < high:
+    if not low < high < math.inf or low == -math.inf:
         raise InputError("--window", "window", text, "low,high with low below high, for example 0,10")
     return low, high

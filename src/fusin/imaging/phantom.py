@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusin.errors import InputError
 from fusin.imaging.volume import Grid, Region, Volume
@@ -234,32 +235,24 @@ def make_patient(
     Raises
     ------
     InputError
-        For a grid without voxels, or an adenoma without lesions.
+        For a grid without voxels, an adenoma without lesions, or an unknown sex or position of the arms.
     """
     from fusin.imaging.phantom_anatomy import anatomy, lesion_plans
-    from fusin.imaging.phantom_paint import add_pet_noise, blurred, paint_ct, paint_pet
+    from fusin.imaging.phantom_paint import paint_ct, paint_pet
 
     if adenoma and not lesions:
         raise InputError("phantom", "adenoma", "adenoma=True with lesions=False", "one of them")
     subject, acquisition = subject or Subject(), acquisition or Acquisition()
     frame = _frame_uid(subject, spacing_mm, seed)
     pet_grid = _grid(spacing_mm, shape, slices, _PET_WIDTH_MM, _LENGTH_MM, frame)
-    ct_spacing = ct_spacing_mm or _ct_spacing(spacing_mm)
     length = pet_grid.shape[0] * spacing_mm[2]
-    ct_grid = _grid(ct_spacing, ct_shape, None, _CT_WIDTH_MM, length, frame)
+    ct_grid = _grid(ct_spacing_mm or _ct_spacing(spacing_mm), ct_shape, None, _CT_WIDTH_MM, length, frame)
     parts = anatomy(sex, arms)
     plans = lesion_plans("adenoma" if adenoma else "lymphoma") if lesions else ()
-    pet_seed, ct_seed = np.random.SeedSequence(seed).spawn(2)
+    pet_rng, ct_rng = (np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(2))
     activity, organs, regions = paint_pet(parts, plans, pet_grid)
-    activity = blurred(activity, spacing_mm, acquisition.psf_fwhm_mm)
-    add_pet_noise(
-        activity,
-        spacing_mm,
-        noise=acquisition.noise,
-        fwhm_mm=acquisition.noise_fwhm_mm,
-        rng=np.random.default_rng(pet_seed),
-    )
-    hounsfield = paint_ct(parts, plans, ct_grid, noise_hu=acquisition.ct_noise_hu, rng=np.random.default_rng(ct_seed))
+    activity = _degraded(activity, spacing_mm, acquisition, pet_rng)
+    hounsfield = paint_ct(parts, plans, ct_grid, noise_hu=acquisition.ct_noise_hu, rng=ct_rng)
     return DigitalPatient(
         pet=Volume(values=activity, grid=pet_grid, unit="g/ml{SUVbw}"),
         ct=Volume(values=hounsfield, grid=ct_grid, unit="[hnsf'U]"),
@@ -271,6 +264,17 @@ def make_patient(
         acquisition=acquisition,
         seed=seed,
     )
+
+
+def _degraded(
+    activity: NDArray[np.float32], spacing_mm: Sequence[float], acquisition: Acquisition, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Blur, then noise."""
+    from fusin.imaging.phantom_paint import add_pet_noise, blurred
+
+    image = blurred(activity, spacing_mm, acquisition.psf_fwhm_mm)
+    add_pet_noise(image, spacing_mm, noise=acquisition.noise, fwhm_mm=acquisition.noise_fwhm_mm, rng=rng)
+    return image
 
 
 def _true_lesion(plan: LesionPlan, region: Region) -> TrueLesion:

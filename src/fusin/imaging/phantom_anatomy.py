@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -102,7 +102,16 @@ def tissues() -> Mapping[str, Tissue]:
 
 @cache
 def anatomy(sex: Sex = "M", arms: Arms = "down") -> tuple[Part, ...]:
-    """Return the parts of the normal patient in painting order; a later part replaces an earlier one."""
+    """Return the parts of the normal patient in painting order; a later part replaces an earlier one.
+
+    Raises
+    ------
+    InputError
+        For an unknown sex or position of the arms.
+    """
+    for field, value, choices in (("sex", sex, get_args(Sex)), ("arms", arms, get_args(Arms))):
+        if value not in choices:
+            raise InputError("phantom", field, value, f"one of {choices}")
     parts: list[Part] = []
     for row in _table()["part"]:
         if row.get("sex", sex) != sex or row.get("arms", arms) != arms:

@@ -214,7 +214,7 @@ def paint_ct(
     (slices, rows, columns) int16
     """
     out = np.empty(grid.shape, np.int16)
-    solids = [(p.solid, p.tissue.hu) for p in (*parts, *plans)]
+    solids = [(p.solid, p.tissue.hu) for p in parts] + [(p.solid, p.tissue.hu) for p in plans]
     tile = _ct_noise(grid, noise_hu, rng)
     picks = rng.integers(0, tile.shape, size=(grid.shape[0], 3))
 

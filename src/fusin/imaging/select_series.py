@@ -117,15 +117,18 @@ def choose_pet(catalogue: Catalogue, log: NoticeLog, *, wanted: str | None = Non
 
 
 def _wanted(catalogue: Catalogue, wanted: str) -> Series:
-    candidates = [s for s in catalogue.series if s.uid == wanted]
-    candidates = candidates or [s for s in catalogue.series if wanted.isdigit() and s.number == int(wanted)]
-    candidates = candidates or [s for s in catalogue.series if s.description.lower() == wanted.lower()]
-    candidates = candidates or [s for s in catalogue.series if wanted.lower() in s.description.lower()]
+    """The series a user names; a PET goes before a CT whose description fits too."""
+    series = catalogue.series
+    fits = [s for s in series if s.uid == wanted]
+    fits = fits or [s for s in series if wanted.isdecimal() and s.number == int(wanted)]
+    fits = fits or [s for s in series if s.description.lower() == wanted.lower()]
+    fits = fits or [s for s in series if wanted.lower() in s.description.lower()]
+    candidates = [s for s in fits if s.modality in ("PT", "NM")]
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        known = "; ".join(describe(s) for s in catalogue.series)
-        raise InputError("--series", "series", wanted, f"one of: {known}")
+        known = "; ".join(describe(s) for s in series if s.modality in ("PT", "NM")) or "no PET series is there"
+        raise InputError("--series", "series", describe(fits[0]) if fits else wanted, f"one of the PET series: {known}")
     raise Ambiguous(
         "the choice of series",
         f"{wanted!r} fits " + "; ".join(describe(s) for s in candidates),

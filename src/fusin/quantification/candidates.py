@@ -70,7 +70,7 @@ class CandidateSearch:
     min_volume_ml: float = 0.3
     min_voxels: int = 3
     split: bool = True
-    prominence: float = 0.2
+    prominence: float = 0.1
     min_distance_mm: float = 10.0
     spill_out_mm: float = 5.0
     organ_prominence: float = 0.05

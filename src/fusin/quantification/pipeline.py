@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from fusin.errors import FusinError, InputError, NotComputable
 from fusin.imaging.masks import read_regions
+from fusin.imaging.nifti import write_nifti
 from fusin.imaging.suv import SUV_METHOD
 from fusin.imaging.volume import Region
 from fusin.provenance import Method, NoticeLog, Provenance, versions
@@ -25,11 +27,10 @@ from fusin.quantification.placement import place_automatically
 from fusin.quantification.placement_physiology import physiological_organs
 from fusin.quantification.positivity import read_out
 from fusin.quantification.reading import Reading
-from fusin.quantification.reference_labels import references_from_labels
+from fusin.quantification.reference_labels import references_from_labels, run_totalsegmentator
 from fusin.quantification.references import (
     ReferenceKind,
     ReferenceRegion,
-    check_overlap,
     parse_at,
     reference_at,
     reference_from_region,
@@ -59,6 +60,7 @@ class ReadOptions:
     exclude : ``name=x0,y0,z0,x1,y1,z1`` boxes in LPS millimetres
     search : parameters of the candidate search
     visual : answers of the reader to visual rules, by rule id
+    segment : run TotalSegmentator (an extra) on the CT when no labels are given
     adrenals : whether adrenal indices are computed; always so with a protocol of aldosteronism
     """
 
@@ -73,12 +75,19 @@ class ReadOptions:
     exclude: tuple[str, ...] = ()
     search: CandidateSearch = field(default_factory=CandidateSearch)
     visual: dict[str, bool] = field(default_factory=dict)
+    segment: bool = False
     adrenals: bool = False
 
     @property
     def adrenals_wanted(self) -> bool:
         """Whether the adrenals are what is asked about."""
         return self.adrenals or self.study.protocol.startswith("aldosteronism")
+
+    @property
+    def region_files(self) -> tuple[Path, ...]:
+        """Every file or folder of regions that was given."""
+        given = (self.labels, self.lesions, *(path for _, path in self.references))
+        return tuple(path for path in given if path is not None)
 
     def to_json(self) -> dict[str, Any]:
         """Parameters as the provenance records them."""
@@ -99,6 +108,7 @@ class ReadOptions:
             "exclude": list(self.exclude),
             "search": self.search.to_json(),
             "visual": dict(self.visual),
+            "segment": self.segment,
             "adrenals": self.adrenals_wanted,
         }
 
@@ -135,8 +145,8 @@ def _check(options: ReadOptions) -> None:
         parse_at(text)
     for text in options.exclude:
         _box(text)
-    for path in (options.labels, options.lesions, *(p for _, p in options.references)):
-        if path is not None and not path.exists():
+    for path in options.region_files:
+        if not path.exists():
             raise InputError(
                 str(path), "regions", "nothing there", "a SEG, RTSTRUCT or NIfTI file, or a folder of them"
             )
@@ -151,7 +161,11 @@ def read_volume(
         raise InputError(
             "--norm", "norm", options.study.suv.norm, "bw: reading rules and references are defined in SUVbw"
         )
-    labels = read_regions(options.labels, grid=study.pet.grid, log=log) if options.labels else ()
+    labels: Sequence[Region] = ()
+    if options.labels is not None:
+        labels = read_regions(options.labels, grid=study.pet.grid, log=log)
+    elif options.segment:
+        labels = _segmented(study, log)
     progress("placing references", 0, 1)
     references, hot_organs = _references(study, labels, options, log)
     progress("placing references", 1, 1)
@@ -168,7 +182,6 @@ def read_volume(
         lesions = _given_lesions(study, options.lesions, references, options, log)
     else:
         lesions, physiological, threshold, searched = _search(study, references, exclusions, labels, options, log)
-    check_overlap(references, [lesion.region for lesion in lesions], log)
     progress("finding lesions", 1, 1)
     total = burden(lesions) if searched else _unknown_burden()
     marrow = next((r for r in references if r.kind == "marrow"), None)
@@ -176,7 +189,7 @@ def read_volume(
     readout = read_out(references, lesions, total, marrow_suv_max=marrow_max, visual=options.visual or None, log=log)
     adrenal = _adrenals(study, labels, references, log) if options.adrenals_wanted else None
     provenance = Provenance(
-        inputs=input_files(study, tuple(p for p in (options.labels, options.lesions) if p)),
+        inputs=input_files(study, options.region_files),
         parameters=options.to_json(),
         methods=_methods(threshold),
         versions=versions("numpy", "scipy", "pydicom", "highdicom", "numba"),
@@ -196,6 +209,25 @@ def read_volume(
         notices=log.notices,
         provenance=provenance,
     )
+
+
+def _segmented(study: Study, log: NoticeLog) -> tuple[Region, ...]:
+    """Organ labels of the CT by TotalSegmentator.
+
+    Raises
+    ------
+    MissingExtra
+        When it is not installed.
+    NotComputable
+        When there is no CT.
+    """
+    if study.ct_series is None:
+        raise NotComputable(
+            "organ labels", "there is no CT in the frame of reference of the PET", "a CT, or --labels", "NO_CT"
+        )
+    with TemporaryDirectory(prefix="fusin-") as folder:
+        ct = write_nifti(Path(folder) / "ct.nii", study.ct_series.load(log))
+        return read_regions(run_totalsegmentator(ct, Path(folder) / "labels", log=log), grid=study.pet.grid, log=log)
 
 
 def _methods(threshold: dict[str, Any]) -> tuple[Method, ...]:
@@ -224,7 +256,9 @@ def _references(
         kind, point = parse_at(text)
         found.setdefault(kind, reference_at(study.pet, kind, point, log=log))
     if labels:
-        for reference in references_from_labels(study.pet, labels, log=log):
+        # Of two adrenals the colder one is the reference: the contralateral gland of the dominant side.
+        placed_in = references_from_labels(study.pet, labels, log=log)
+        for reference in sorted(placed_in, key=lambda r: float(np.nanmax(r.region.values_in(study.pet)))):
             found.setdefault(reference.kind, reference)
     hot_organs: list[Region] = []
     missing = [kind for kind in AUTOMATIC_KINDS if kind not in found]
@@ -233,7 +267,10 @@ def _references(
         for reference in placed.placed:
             found.setdefault(reference.kind, reference)
         if not labels:
-            hot_organs = list(physiological_organs(study.pet, study.ct, placed, log))
+            # A spleen that the user pointed at tells the heuristic as much as one that was placed.
+            spleens = tuple(r for r in found.values() if r.kind == "spleen" and placed.get("spleen") is None)
+            known = replace(placed, placed=(*placed.placed, *spleens))
+            hot_organs = list(physiological_organs(study.pet, study.ct, known, log))
     order = ("blood_pool", "liver", "spleen", "marrow", "brain", "adrenal", "muscle")
     return sorted(found.values(), key=lambda r: order.index(r.kind)), hot_organs
 

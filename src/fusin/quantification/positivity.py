@@ -388,7 +388,7 @@ def _running_levels(scan: _Scan) -> list[float]:
     limits = [max(means[: i + 1]) for i in range(len(means))]
     if limits != means:
         named = ", ".join(f"{_words(k)} {m:.2f}" for k, m in zip(_SCALE_ORDER, means, strict=True))
-        scan.log.warning(
+        scan.log.info(
             "SCALE_REFERENCES_INVERTED",
             f"The references of the {SCALE_NAME} are not in rising order ({named}); each step counts as at least the "
             "step below it, so a step without width cannot be scored.",

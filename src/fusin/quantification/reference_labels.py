@@ -252,8 +252,8 @@ def _place(
         region = shape_region(pet.grid, kind, centre.tolist(), log=log, source=f"label {label.name}")
         x, y, z = centre
         detail = (
-            f"{reference_shape(kind).text} in {tissue.sentence} at LPS ({x:.0f}, {y:.0f}, {z:.0f}) mm, at least "
-            f"{row['erode_mm']:g} mm inside the label, in the quietest quarter of {place.centres} places"
+            f"{reference_shape(kind).text} in {tissue.sentence} at LPS ({x:.0f}, {y:.0f}, {z:.0f}) mm, more than "
+            f"{row['erode_mm']:g} mm from voxels outside the label, in the quietest quarter of {place.centres} places"
         )
         reference = reference_from_region(pet, region, kind, "labels", log=log, fwhm_mm=fwhm_mm, detail=detail)
     except NotComputable as err:

@@ -55,7 +55,7 @@ def shape_offsets(shape: ReferenceShape, grid: Grid) -> NDArray[np.int64]:
 
 
 def eroded(mask: BoolArray, margin_mm: float, spacing_zyx: Sequence[float]) -> BoolArray:
-    """Voxels of a mask at least `margin_mm` away from everything outside it.
+    """Voxels of a mask whose centres lie farther than `margin_mm` from the centre of every voxel outside it.
 
     The border of the array counts as outside, so that a cut organ is not searched at its cut.
     """

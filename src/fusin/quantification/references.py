@@ -7,6 +7,7 @@ are data in ``reference_labels.toml``.
 
 from __future__ import annotations
 
+import itertools
 import math
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -185,7 +186,7 @@ def cylinder_region(
     diameter_mm, length_mm : size, positive
     axis : direction in LPS, by default the head-foot axis
     name, source : stored in the region
-    log : receives REFERENCE_PARTLY_OUTSIDE and REFERENCE_NEAREST_VOXEL
+    log : as for `sphere_region`
 
     Raises
     ------
@@ -305,8 +306,8 @@ def reference_at(
     """
     region = shape_region(pet.grid, kind, point_mm, log=log, source="point")
     shape = reference_shape(kind)
-    x, y, z = (float(v) for v in point_mm)
-    detail = f"{shape.text} at LPS ({x:.1f}, {y:.1f}, {z:.1f}) mm, as given; size: {shape.source}"
+    where = ", ".join(f"{float(v):.1f}" for v in point_mm)
+    detail = f"{shape.text} at LPS ({where}) mm, as given; size: {shape.source}"
     return reference_from_region(pet, region, kind, "point", log=log, fwhm_mm=fwhm_mm, detail=detail)
 
 
@@ -354,19 +355,16 @@ def parse_kind(text: str, *, option: str = "--at") -> ReferenceKind:
 
 def check_overlap(references: Iterable[ReferenceRegion], lesions: Iterable[Region], log: NoticeLog) -> None:
     """Warn (REFERENCE_OVERLAPS_LESION) where a reference shares voxels with a lesion on the same grid."""
-    hot = list(lesions)
-    for reference in references:
-        own = reference.region
-        for lesion in hot:
-            shared = _shared_voxels(own, lesion)
-            if shared:
-                log.warning(
-                    "REFERENCE_OVERLAPS_LESION",
-                    f"{shared} of {own.voxels} voxels of the {reference.kind} reference belong to {lesion.name!r}, "
-                    "so that ratios over this reference are too low",
-                    where=own.name,
-                    raw=shared,
-                )
+    for reference, lesion in itertools.product(references, lesions):
+        shared = _shared_voxels(reference.region, lesion)
+        if shared:
+            log.warning(
+                "REFERENCE_OVERLAPS_LESION",
+                f"{shared} of {reference.voxels} voxels of the {reference.kind} reference belong to {lesion.name!r}, "
+                "so that ratios over this reference are too low",
+                where=reference.region.name,
+                raw=shared,
+            )
 
 
 def check_normal_band(reference: ReferenceRegion, log: NoticeLog) -> None:
@@ -376,10 +374,9 @@ def check_normal_band(reference: ReferenceRegion, log: NoticeLog) -> None:
     """
     from fusin.evidence.catalogue import evidence
 
-    record_id = NORMAL_RECORDS.get(reference.kind)
-    if record_id is None:
+    if reference.kind not in NORMAL_RECORDS:
         return
-    record = evidence(record_id)
+    record = evidence(NORMAL_RECORDS[reference.kind])
     low, high = record.low, record.high
     if low is None or high is None or low <= reference.mean <= high:
         return
@@ -394,13 +391,15 @@ def check_normal_band(reference: ReferenceRegion, log: NoticeLog) -> None:
 
 def _checked_point(grid: Grid, point_mm: Sequence[float], name: str) -> FloatArray:
     """Refuse a point that is not three finite numbers inside the grid."""
-    point = np.asarray(point_mm, dtype=np.float64)
+    try:
+        point = np.asarray(point_mm, dtype=np.float64)
+    except (TypeError, ValueError) as err:
+        raise InputError(name, "point", point_mm, "three finite LPS millimetres") from err
     if point.shape != (3,) or not np.isfinite(point).all():
         raise InputError(name, "point", point_mm, "three finite LPS millimetres")
     if not grid.contains(point):
-        upper = [n - 0.5 for n in grid.shape[::-1]]
-        ends = [[x, y, z] for x in (-0.5, upper[0]) for y in (-0.5, upper[1]) for z in (-0.5, upper[2])]
-        corners = grid.to_mm(ends)
+        faces = [(-0.5, n - 0.5) for n in grid.shape[::-1]]
+        corners = grid.to_mm(np.array(np.meshgrid(*faces)).reshape(3, -1).T)
         low, high = corners.min(axis=0), corners.max(axis=0)
         span = ", ".join(f"{axis} {a:.0f} to {b:.0f}" for axis, a, b in zip("xyz", low, high, strict=True))
         raise InputError(name, "point", tuple(float(v) for v in point), f"a point inside the volume ({span} mm)")
@@ -430,8 +429,7 @@ def _solid_region(
     low = np.floor(centre - extent).astype(int)
     high = np.ceil(centre + extent).astype(int) + 1
     axes = [np.arange(a, b) for a, b in zip(low, high, strict=True)]
-    k, j, i = np.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-    index = np.stack([i, j, k], axis=-1)
+    index = np.stack(np.meshgrid(*axes[::-1], indexing="ij")[::-1], axis=-1)
     # A relative slack keeps voxels that lie exactly on the surface on one side of it on every platform.
     hits = index[inside(grid.to_mm(index) - point) <= 1e-9 * reach_mm**2]
     within = np.all((hits >= 0) & (hits < np.array(grid.shape[::-1])), axis=1)
@@ -454,11 +452,11 @@ def _solid_region(
                 where=name,
             )
     zyx = hits[:, ::-1]
-    start = zyx.min(axis=0)
-    crop = np.zeros(tuple(zyx.max(axis=0) - start + 1), dtype=bool)
-    crop[tuple((zyx - start).T)] = True
-    box_start = (int(start[0]), int(start[1]), int(start[2]))
-    return Region(name=name, grid=grid, start=box_start, crop=crop, source=source, attributes=attributes)
+    first = zyx.min(axis=0)
+    crop = np.zeros(tuple(zyx.max(axis=0) - first + 1), dtype=bool)
+    crop[tuple((zyx - first).T)] = True
+    start = (int(first[0]), int(first[1]), int(first[2]))
+    return Region(name=name, grid=grid, start=start, crop=crop, source=source, attributes=attributes)
 
 
 def _check_uniformity(values: FloatArray, kind: ReferenceKind, where: str, log: NoticeLog) -> None:

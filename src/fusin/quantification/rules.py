@@ -33,7 +33,7 @@ THRESHOLD_RULES = {
     "KIND:K or KIND:K:S": "K x mean + S x SD of a reference, for example spleen:1 or blood_pool:3:0",
 }
 CONTOUR_RULES = {
-    **{name: "per-lesion rule" for name in SEED_RULES},
+    **dict.fromkeys(SEED_RULES, "per-lesion rule"),
     "gradient": "watershed on the gradient",
     "majority-2": "at least two of fixed 2.5, fixed 4, 41 % of max, liver max and PERCIST (MUST MV2)",
     "majority-3": "at least three of them (MUST MV3)",
@@ -130,8 +130,8 @@ def check_threshold(text: str) -> None:
     }
     if name not in known or (name == "fixed" and len(parts) != 1):
         raise InputError("--threshold", "rule", text, f"one of {', '.join(THRESHOLD_RULES)}")
-    if parts:
-        _numbers(parts, "--threshold", text, (1, 2))
+    if parts and _numbers(parts, "--threshold", text, (1, 2))[0] <= 0:
+        raise InputError("--threshold", "rule", text, "a positive SUV or factor; otherwise the whole image would be a lesion")
 
 
 def check_contour(text: str) -> None:

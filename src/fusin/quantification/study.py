@@ -169,15 +169,22 @@ def _facts(series: Series, plan: SuvPlan, uptake_min: float | None, nuclide: str
 
 
 def input_files(study: Study, extra: tuple[Path, ...] = ()) -> tuple[InputFile, ...]:
-    """Every file that went into a result, with its digest; archives count once."""
+    """Every file that went into a result, with its digest.
+
+    Parameters
+    ----------
+    study : the images
+    extra : files, and folders of files, with regions; two files of one name are both listed
+    """
     import hashlib
 
-    found: dict[str, InputFile] = {}
+    found: dict[tuple[str, str], InputFile] = {}
     for series in (study.pet_series, study.ct_series):
         for instance in series.instances if series is not None else ():
             digest = hashlib.sha256(instance.source.read()).hexdigest()
-            found[instance.name] = InputFile(instance.name, digest, instance.sop_instance_uid)
+            found[instance.name, digest] = InputFile(instance.name, digest, instance.sop_instance_uid)
     for path in extra:
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-            found[file.name] = InputFile(file.name, sha256_of(file))
+            name, digest = (file.relative_to(path.parent) if path.is_dir() else Path(file.name)).as_posix(), sha256_of(file)
+            found[name, digest] = InputFile(name, digest)
     return tuple(found.values())

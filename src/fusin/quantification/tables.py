@@ -57,12 +57,17 @@ _METRICS = (
     Column("centroid_y_mm", "float64", "LPS y: posterior positive [mm]"),
     Column("centroid_z_mm", "float64", "LPS z: head positive [mm]"),
 )
+_LIMITS = (("", "ratio"), ("_low", "lower 95 % limit of the ratio"), ("_high", "upper 95 % limit of the ratio"))
 _TBRS = tuple(
-    Column(f"tbr_{statistic}_{reference}{suffix}", "float64", f"{words} {statistic.replace('_', ' ')} against the {reference.replace('_', ' ')}")
-    for reference in ("blood_pool", "liver", "spleen", "marrow", "muscle", "brain")
+    Column(
+        f"tbr_{statistic}_{reference}{suffix}",
+        "float64",
+        f"{words} SUV{statistic} to {reference.replace('_', ' ')} SUVmean",
+    )
+    for reference in ("blood_pool", "liver", "spleen", "marrow", "muscle", "brain", "adrenal")
     for statistic in ("max", "peak", "mean")
-    for suffix, words in (("", "ratio"), ("_low", "lower 95 % limit of the ratio"), ("_high", "upper 95 % limit of the ratio"))
-)  # fmt: skip
+    for suffix, words in _LIMITS
+)
 _CASE = (
     Column("patient_id", "string", "Patient ID (0010,0020)"),
     Column("study_date", "string", "Study Date (0008,0020)"),
@@ -103,7 +108,7 @@ def _frame(rows: Sequence[Mapping[str, Any]], columns: Iterable[Column]) -> pd.D
     import pandas as pd
 
     listed = list(columns)
-    data = {c.name: pd.array([row.get(c.name) for row in rows], dtype=c.dtype) for c in listed}
+    data = {c.name: pd.Series([row.get(c.name) for row in rows], dtype=c.dtype) for c in listed}
     return pd.DataFrame(data, columns=[c.name for c in listed])
 
 

@@ -132,8 +132,8 @@ def run_demo(
     (out / MARKER).touch()
     progress("making the patient", 0, 2)
     subject = Subject(scan_start=Subject().injected_at + timedelta(minutes=40)) if adenoma else Subject()
-    spacing = {"spacing_mm": (5.0, 5.0, 5.0)} if quick else {}
-    patient = make_patient(seed=seed, adenoma=adenoma, subject=subject, **spacing)
+    spacing = (5.0, 5.0, 5.0) if quick else (4.0728, 4.0728, 3.0)
+    patient = make_patient(seed=seed, spacing_mm=spacing, adenoma=adenoma, subject=subject)
     progress("making the patient", 1, 2)
     written = write_patient(out / "dicom", patient)
     progress("making the patient", 2, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -228,7 +229,7 @@ def _lesion_measurements(lesion: Lesion, references: Sequence[ReferenceRegion]) 
 
 
 def _finite(value: float) -> float | None:
-    return value if value == value and abs(value) != float("inf") else None
+    return value if math.isfinite(value) else None
 
 
 def _suv_measurements(metrics: RegionMetrics) -> tuple[Measurement, ...]:

@@ -1,0 +1,1 @@
+"""The cohort: tracer against tracer, accuracy, aldosteronism, outcome, consistency."""

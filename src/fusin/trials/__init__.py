@@ -1,0 +1,1 @@
+"""Trials: eligibility rules as data, and the registry."""
