@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated, NoReturn
 
 import typer
@@ -18,7 +19,6 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="fusin",
     help=f"CXCR4 theranostics from vial to dose. {RESEARCH}",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -40,9 +40,12 @@ def main() -> None:
     """Run the command line; refusals end in one sentence on standard error and the exit code of their class."""
     from fusin.errors import FusinError
 
+    if not sys.warnoptions:
+        # Warnings of libraries are for programmers; what a reader must know is a notice.
+        warnings.simplefilter("ignore")
     try:
         # Typer turns an interrupt into the return value 130, and its own early exits into theirs.
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except FusinError as err:
         _leave(str(err), err.exit_code)
     except (KeyboardInterrupt, typer.Abort):

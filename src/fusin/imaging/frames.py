@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -111,7 +113,9 @@ def _guarded(read: Callable[[Instance], list[FrameRecord]], instance: Instance) 
     except FusinError:
         raise
     except Exception as err:
-        raise InputError(instance.name, "functional groups", f"{type(err).__name__}: {err}", "an intact header") from err
+        raise InputError(
+            instance.name, "functional groups", f"{type(err).__name__}: {err}", "an intact header"
+        ) from err
 
 
 def _record(
@@ -130,9 +134,8 @@ def _record(
         raise InputError(where, "Image Position (Patient) (0020,0032)", position, "three numbers")
     if len(orientation) != 6:
         raise InputError(where, "Image Orientation (Patient) (0020,0037)", orientation, "six numbers")
-    row, column = np.array(orientation[:3]), np.array(orientation[3:])
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(row @ column) > 0.01:
+    lengths = math.hypot(*orientation[:3]), math.hypot(*orientation[3:])
+    if min(lengths) < 0.9 or max(lengths) > 1.1 or abs(sum(map(mul, orientation[:3], orientation[3:]))) > 0.01:
         raise InputError(
             where, "Image Orientation (Patient) (0020,0037)", orientation, "two perpendicular unit vectors"
         )

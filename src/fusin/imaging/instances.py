@@ -261,7 +261,7 @@ def read_instance(source: Source) -> Instance:
             header = parse_plain(data, whole=len(data) >= source.size)
         except NeedMoreBytes:
             header = parse_plain(source.read(), whole=True)
-    except NotPlain:
+    except (NotPlain, NeedMoreBytes):  # the second: a file that ends inside its meta information
         return _by_pydicom(source, data)
     if header.pixel_tag and header.pixel_offset + header.pixel_length > source.size:
         raise Unreadable(
@@ -316,6 +316,15 @@ def _require_image_fields(source: Source, header: Header) -> None:
         raise Unreadable("TRUNCATED_FILE", f"{source.name}: an image without Rows (0028,0010); the file is cut off")
 
 
+def _is_compressed(dataset: Any) -> bool:
+    """Whether the transfer syntax is a compressed one; a damaged UID is none."""
+    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
+    try:
+        return bool(syntax is not None and syntax.is_compressed)
+    except (AttributeError, ValueError):  # several values, or a UID that is no transfer syntax
+        return False
+
+
 def _check_native_length(source: Source, dataset: Any, header: Header) -> None:
     """Refuse native pixels that are shorter than the matrix needs; compressed ones show their truth when decoded."""
     rows, columns = header.unsigned(Tag.ROWS), header.unsigned(Tag.COLUMNS)
@@ -325,8 +334,7 @@ def _check_native_length(source: Source, dataset: Any, header: Header) -> None:
         if not any(tag in dataset for tag in _PIXELS):
             raise Unreadable("TRUNCATED_FILE", f"{source.name}: has Rows and Columns and no pixels")
         return
-    syntax = getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", None)
-    if syntax is not None and syntax.is_compressed:
+    if _is_compressed(dataset):
         return
     bits = header.unsigned(Tag.BITS_ALLOCATED) or 16
     frames = int(header.number(Tag.NUMBER_OF_FRAMES) or 1)

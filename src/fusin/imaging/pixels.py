@@ -50,7 +50,9 @@ def fill_volume(
         if frame is None:
             values[number] = AIR_HU if as_int16 else np.nan
             continue
-        stored = _plain_frame(frame, scratch, rows, columns) if plain else None
+        # Whole numbers are read to where they stay; others are read to one small buffer that stays in the cache.
+        target = values[number].reshape(-1) if as_int16 else scratch
+        stored = _plain_frame(frame, target, rows, columns) if plain else None
         if stored is None:
             stored = _decoded_frame(frame, decoded, rows, columns)
         _rescale(stored, frame, values[number])
@@ -72,14 +74,24 @@ def _fits_int16(frame: FrameRecord) -> bool:
 
 def _rescale(stored: NDArray[Any], frame: FrameRecord, out: NDArray[Any]) -> None:
     if out.dtype == np.int16:
-        wide = stored.astype(np.int32)
-        wide += int(frame.intercept)
-        np.clip(wide, -32768, 32767, out=wide)
-        out[...] = wide
+        _shift_int16(stored, int(frame.intercept), out)
         return
     np.multiply(stored, np.float64(frame.slope), out=out, dtype=np.float64, casting="same_kind")
     if frame.intercept != 0:
         out += np.float32(frame.intercept)
+
+
+def _shift_int16(stored: NDArray[Any], intercept: int, out: NDArray[Any]) -> None:
+    """Stored values plus a whole intercept, held within int16; ``stored`` may be the memory of ``out`` itself."""
+    fits = int(stored.min()) + intercept >= -32768 and int(stored.max()) + intercept <= 32767
+    if fits and stored.dtype.itemsize == 2 and stored.dtype.isnative:
+        # Sixteen-bit sums that wrap still give every result that fits, whatever sign the stored type has.
+        np.add(stored.view(np.uint16), np.uint16(intercept % 65536), out=out.view(np.uint16))
+        return
+    wide = stored.astype(np.int32)
+    wide += intercept
+    np.clip(wide, -32768, 32767, out=wide)
+    out[...] = wide
 
 
 def _plain_frame(frame: FrameRecord, scratch: NDArray[np.int16], rows: int, columns: int) -> NDArray[Any] | None:

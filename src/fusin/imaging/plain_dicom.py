@@ -49,6 +49,8 @@ _SHORT_VR = frozenset(
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _UNDEFINED = 0xFFFFFFFF
 _HH = struct.Struct("<HH").unpack_from
+_HHI = struct.Struct("<HHI").unpack_from
+_EXPLICIT = struct.Struct("<HH2sH").unpack_from
 _H = struct.Struct("<H").unpack_from
 _I = struct.Struct("<I").unpack_from
 
@@ -154,11 +156,17 @@ def _walk(
     elements: dict[int, tuple[int, int]] = {}
     size, last = len(data), -1
     while position + 8 <= size:
-        group, element = _HH(data, position)
+        # One unpacking serves the element, its VR and its length: this loop is most of what reading headers costs.
+        start, vr = position + 8, b""
+        if implicit:
+            group, element, length = _HHI(data, position)
+        else:
+            group, element, vr, length = _EXPLICIT(data, position)
         tag = (group << 16) | element
         if nested and tag == _ITEM_END:
-            return elements, position + 8, 0, 0
-        start, length = _element_start(data, position, implicit)
+            return elements, start, 0, 0
+        if vr not in _SHORT_VR and not implicit:
+            start, length = _element_start(data, position, implicit)
         if not nested:
             if tag in PIXEL_TAGS:
                 return elements, start, length, tag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fusin.errors import Ambiguous, InputError, NotComputable
 from fusin.imaging.instances import Tag
@@ -65,36 +66,7 @@ def choose_pet(catalogue: Catalogue, log: NoticeLog, *, wanted: str | None = Non
     """
     if wanted is not None:
         return _wanted(catalogue, wanted)
-    pets = catalogue.of("PT") or catalogue.of("NM")
-    if not pets:
-        seen = ", ".join(sorted({s.modality for s in catalogue.series})) or "none"
-        raise NotComputable(
-            "a PET reading",
-            f"no PET series among the modalities found ({seen})",
-            "a folder with a PET series",
-            "NO_PET",
-        )
-    usable = []
-    for series in pets:
-        if attenuation_corrected(series) is False:
-            log.info(
-                "NAC_SET_ASIDE",
-                f"{describe(series)} is not attenuation corrected and was set aside",
-                where=series.label,
-            )
-        elif _reprojection(series):
-            log.info(
-                "REPROJECTION_SET_ASIDE", f"{describe(series)} is a reprojection and was set aside", where=series.label
-            )
-        else:
-            usable.append(series)
-    if not usable:
-        raise NotComputable(
-            "a PET reading",
-            "every PET series lacks attenuation correction or is a reprojection",
-            "an attenuation-corrected PET series",
-            "NO_CORRECTED_PET",
-        )
+    usable = _usable(catalogue, log)
     referenced = [s for s in usable if s.uid == referenced_uid]
     if len(referenced) == 1:
         return referenced[0]
@@ -114,6 +86,52 @@ def choose_pet(catalogue: Catalogue, log: NoticeLog, *, wanted: str | None = Non
             "SEVERAL_PET",
         )
     return usable[0]
+
+
+def _usable(catalogue: Catalogue, log: NoticeLog) -> list[Series]:
+    """PET series fit for SUV; without any PET, reconstructed nuclear medicine series stand in."""
+    pets = catalogue.of("PT")
+    if not pets:
+        return _nuclear(catalogue)
+    usable = _diagnostic(pets, log)
+    if not usable:
+        raise NotComputable(
+            "a PET reading",
+            "every PET series lacks attenuation correction or is a reprojection",
+            "an attenuation-corrected PET series",
+            "NO_CORRECTED_PET",
+        )
+    return usable
+
+
+def _nuclear(catalogue: Catalogue) -> list[Series]:
+    found = list(catalogue.of("NM"))
+    if not found:
+        seen = ", ".join(sorted({s.modality for s in catalogue.series})) or "none"
+        raise NotComputable(
+            "a PET reading",
+            f"no PET series among the modalities found ({seen})",
+            "a folder with a PET series",
+            "NO_PET",
+        )
+    if all(s.stack is None for s in found) and found[0].problem is not None:
+        raise found[0].problem
+    return found
+
+
+def _diagnostic(pets: Sequence[Series], log: NoticeLog) -> list[Series]:
+    """Series that are neither uncorrected nor a reprojection; the others are named."""
+    usable = []
+    for series in pets:
+        if attenuation_corrected(series) is False:
+            words = f"{describe(series)} is not attenuation corrected and was set aside"
+            log.info("NAC_SET_ASIDE", words, where=series.label)
+        elif _reprojection(series):
+            words = f"{describe(series)} is a reprojection and was set aside"
+            log.info("REPROJECTION_SET_ASIDE", words, where=series.label)
+        else:
+            usable.append(series)
+    return usable
 
 
 def _wanted(catalogue: Catalogue, wanted: str) -> Series:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 
 __all__ = ["FileSource", "Source", "ZipSource", "find_sources"]
+
+_LOCAL_HEADER = 30
+_BLOCK = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +52,63 @@ class FileSource:
 
 @dataclass(frozen=True, slots=True)
 class ZipSource:
-    """One member of a zip archive."""
+    """One member of a zip archive; ``info`` is its entry in the archive's directory."""
 
     path: Path
     name: str
     size: int
-    member: str
+    info: zipfile.ZipInfo
 
     def head(self, count: int) -> bytes:
         """First ``count`` bytes."""
-        with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as stream:
-            return stream.read(count)
+        return self._unpacked(count)
 
     def read(self) -> bytes:
-        """All bytes."""
-        with zipfile.ZipFile(self.path) as archive:
-            return archive.read(self.member)
+        """All bytes.
+
+        Raises
+        ------
+        zipfile.BadZipFile
+            When they are not those that were packed.
+        """
+        data = self._unpacked(self.size)
+        if len(data) != self.size or zlib.crc32(data) != self.info.CRC:
+            raise zipfile.BadZipFile(f"{self.name}: the member is damaged")
+        return data
 
     def read_into(self, buffer: memoryview, offset: int) -> int:
         """Fill a buffer from an offset; returns the bytes read."""
         part = self.read()[offset : offset + len(buffer)]
         buffer[: len(part)] = part
         return len(part)
+
+    def _unpacked(self, count: int) -> bytes:
+        """First ``count`` bytes, from the member's own place: opening an archive parses all of its directory."""
+        if self.info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            with zipfile.ZipFile(self.path) as archive, archive.open(self.info) as stream:
+                return stream.read(count)
+        with self.path.open("rb") as packed:
+            packed.seek(self.info.header_offset)
+            local = packed.read(_LOCAL_HEADER)
+            if len(local) < _LOCAL_HEADER or local[:4] != b"PK\x03\x04":
+                raise zipfile.BadZipFile(f"{self.name}: no member where the archive's directory says")
+            packed.seek(sum(struct.unpack_from("<HH", local, 26)), os.SEEK_CUR)
+            if self.info.compress_type == zipfile.ZIP_STORED:
+                return packed.read(min(count, self.size))
+            return _inflated(packed, self.info.compress_size, count)
+
+
+def _inflated(packed: BinaryIO, left: int, count: int) -> bytes:
+    """First ``count`` bytes of a raw deflate stream of ``left`` packed bytes."""
+    inflate, parts, done = zlib.decompressobj(-zlib.MAX_WBITS), [], 0
+    while left > 0 and done < count:
+        block = packed.read(min(left, _BLOCK))
+        if not block:
+            break
+        left -= len(block)
+        parts.append(inflate.decompress(block, count - done))
+        done += len(parts[-1])
+    return b"".join(parts)
 
 
 Source = FileSource | ZipSource
@@ -130,7 +171,7 @@ def _in_zip(file: Path, label: str) -> Iterator[Source]:
     for member in sorted(members, key=lambda m: m.filename):
         base = member.filename.rsplit("/", 1)[-1]
         if not base.startswith(".") and base.upper() != "DICOMDIR" and "__MACOSX" not in member.filename:
-            yield ZipSource(file, f"{label}/{member.filename}", member.file_size, member.filename)
+            yield ZipSource(file, f"{label}/{member.filename}", member.file_size, member)
 
 
 def _named_by_dicomdir(path: Path, log: NoticeLog) -> list[Source]:

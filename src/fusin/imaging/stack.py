@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fusin.errors import Ambiguous, NotComputable
+from fusin.imaging.dicom_values import parse_number
 from fusin.imaging.frames import FrameRecord, require_same_shape, temporal_key
 from fusin.imaging.instances import Tag
 from fusin.imaging.volume import Grid
@@ -199,27 +200,27 @@ def _number(frame: FrameRecord) -> float:
     return frame.header.number(Tag.INSTANCE_NUMBER) or 0.0
 
 
+def _single_step(first: FrameRecord, normal: np.ndarray[Any, Any], where: str, log: NoticeLog) -> np.ndarray[Any, Any]:
+    """Step vector of a stack of one slice, as thick as its header says."""
+    thickness = parse_number(first.timing.get("thickness") or first.header.text(Tag.SLICE_THICKNESS)) or 0.0
+    if thickness <= 0:
+        raise NotComputable(
+            f"the volume of {where}",
+            "it has one slice and no Slice Thickness (0018,0050)",
+            "the thickness of the slice",
+            "NO_THICKNESS",
+        )
+    log.info("SINGLE_SLICE", f"one slice only; its thickness {thickness:g} mm is taken from the header", where=where)
+    step: np.ndarray[Any, Any] = normal * thickness
+    return step
+
+
 def _steps(
     positions: np.ndarray[Any, Any], normal: np.ndarray[Any, Any], first: FrameRecord, where: str, log: NoticeLog
 ) -> tuple[np.ndarray[Any, Any], list[int]]:
     """Step vector between slices and the slot of each frame; gaps of whole slices leave empty slots."""
     if len(positions) == 1:
-        text = first.timing.get("thickness") or first.header.text(Tag.SLICE_THICKNESS)
-        try:
-            thickness = float(text)
-        except ValueError:
-            thickness = 0.0
-        if thickness <= 0:
-            raise NotComputable(
-                f"the volume of {where}",
-                "it has one slice and no Slice Thickness (0018,0050)",
-                "the thickness of the slice",
-                "NO_THICKNESS",
-            )
-        log.info(
-            "SINGLE_SLICE", f"one slice only; its thickness {thickness:g} mm is taken from the header", where=where
-        )
-        return normal * thickness, [0]
+        return _single_step(first, normal, where, log), [0]
     along = positions @ normal
     gaps = np.diff(along)
     unit = float(np.median(gaps))

@@ -188,9 +188,13 @@ def _content(
 
 def _document(content: Dataset, evidence: Sequence[Dataset], identity: str) -> Dataset:
     """Preliminary, unverified report around a content tree."""
+    # highdicom copies and searches the tree it is given several times; the trunk alone makes the same document.
+    trunk = Dataset()
+    trunk.update(content)
+    trunk.ContentSequence = content.ContentSequence[:1]
     ds: Dataset = hd.sr.Comprehensive3DSR(
         evidence=evidence,
-        content=content,
+        content=trunk,
         series_instance_uid=derived_uid("SR series", identity),
         series_number=1,
         sop_instance_uid=derived_uid("SR", identity),
@@ -201,6 +205,7 @@ def _document(content: Dataset, evidence: Sequence[Dataset], identity: str) -> D
         coding_schemes=coding_schemes(),
         **equipment(),
     )
+    ds.ContentSequence = content.ContentSequence
     return ds
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from fusin.errors import InputError
 from fusin.imaging.dicom_values import clean_text, combine, parse_dt, parse_number
 from fusin.imaging.frames import FrameRecord
 from fusin.imaging.instances import Tag
@@ -101,11 +102,18 @@ def read_suv_header(series: Series, *, item: int | None = None, phase: int = 0) 
     series : a series with a stack
     item : 0-based item of the Radiopharmaceutical Information Sequence; None takes the first
     phase : time point whose frames count
+
+    Raises
+    ------
+    InputError
+        When there are fewer radiopharmaceuticals than asked for.
     """
     dataset, header = series.dataset(), series.header
     frames = [f for f in series.require_stack().phases[phase] if f is not None]
     items = _items(dataset, "RadiopharmaceuticalInformationSequence")
-    drug = items[item or 0] if len(items) > (item or 0) else None
+    if item is not None and items and item >= len(items):
+        raise InputError(series.label, "radiopharmaceutical", item + 1, f"a number from 1 to {len(items)}")
+    drug = items[item or 0] if items else None
     code = _first_item(drug, "RadionuclideCodeSequence")
     vendor = _private_vendor(header)
     units, suv_type = _units(series, frames)

@@ -146,7 +146,7 @@ def _statistics(values: NDArray[np.float64]) -> dict[str, Any]:
 
 def _doubt_values(doubts: _Doubts, volume: Volume, own: NDArray[Any], values: NDArray[np.float64]) -> None:
     """Say what is unusual about the voxels of the region."""
-    if not volume.unit.startswith("g/ml"):
+    if not volume.unit.startswith(("g/ml", "cm2/ml")):
         doubts.warning("UNIT_NOT_SUV", f"values are in {volume.unit!r}, not an SUV", raw=volume.unit)
     if own.size == 0:
         doubts.warning("REGION_EMPTY", "the region holds no voxel of the PET grid; nothing can be measured", raw=0)

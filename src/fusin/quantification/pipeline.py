@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fusin.errors import FusinError, InputError, NotComputable
+from fusin.evidence.catalogue import default_catalogue
 from fusin.imaging.masks import read_regions
 from fusin.imaging.nifti import write_nifti
 from fusin.imaging.suv import SUV_METHOD
@@ -35,7 +36,7 @@ from fusin.quantification.references import (
     reference_at,
     reference_from_region,
 )
-from fusin.quantification.rules import check_contour, check_threshold, contour_lesion, named_threshold
+from fusin.quantification.rules import check_contour, check_threshold, contour_lesion, named_threshold, own_surroundings
 from fusin.quantification.study import Stage, Study, StudyOptions, input_files, open_study, silent
 
 __all__ = ["ReadOptions", "read_study", "read_volume"]
@@ -145,6 +146,10 @@ def _check(options: ReadOptions) -> None:
         parse_at(text)
     for text in options.exclude:
         _box(text)
+    answerable = [record.id for record in default_catalogue() if record.method == "visual"]
+    for rule in options.visual:
+        if rule not in answerable:
+            raise InputError("--visual", "rule", rule, f"one of {', '.join(answerable)}")
     for path in options.region_files:
         if not path.exists():
             raise InputError(
@@ -354,7 +359,8 @@ def _contoured(
     drawn = []
     for lesion in lesions:
         try:
-            region = contour_lesion(study.pet, lesion.region, options.contour, references=references, voi=None, log=log)
+            voi = own_surroundings(lesion.region, [other.region for other in lesions if other is not lesion])
+            region = contour_lesion(study.pet, lesion.region, options.contour, references=references, voi=voi, log=log)
         except FusinError as err:
             log.warning("CONTOUR_NOT_DRAWN", f"{lesion.identity} keeps its first contour: {err}", where=lesion.identity)
             drawn.append(lesion)

@@ -256,6 +256,8 @@ def _clause(clause: Clause, record: Record, scan: _Scan) -> _Outcome:
             return _Outcome(verdict=None, because=f"the {_words(clause.relative_to)} reference is missing")
     if clause.subject == "marrow":
         return _marrow_clause(clause, level, scan)
+    if scan.burden.lesions is None:
+        return _Outcome(verdict=None, because="no search for lesions was made")
     verdicts = {x.number: _compare(getattr(x.metrics, clause.metric), level, clause) for x in scan.lesions}
     fulfilled = tuple(number for number, verdict in verdicts.items() if verdict)
     unknown = sum(verdict is None for verdict in verdicts.values())
@@ -328,6 +330,8 @@ def _measurement(record: Record, scan: _Scan) -> str:
     peaks = (_known(x.metrics.suv_max) for x in scan.lesions)
     known = sorted((peak for peak in peaks if peak is not None), reverse=True)
     suffix = "; the source gives no threshold."
+    if scan.burden.lesions is None:
+        return "no search for lesions was made."
     if record.metric == "focal-or-marrow-suv-max":
         if scan.lesions:
             return f"focal disease, SUVmax {known[0]:.2f}{suffix}" if known else f"focal disease without SUVmax{suffix}"
@@ -341,6 +345,8 @@ def _measurement(record: Record, scan: _Scan) -> str:
         return f"mean SUVmax {sum(taken) / len(taken):.2f} of {len(taken)} of {len(scan.lesions)} lesions{suffix}"
     if record.metric == "burden":
         volume, uptake = scan.burden.tumour_volume_ml, scan.burden.total_lesion_uptake
+        if volume is None or uptake is None:
+            return "the volume of a lesion is missing."
         return f"{scan.burden.lesions} lesions, volume {volume:.1f} mL, total lesion uptake {uptake:.1f} g{suffix}"
     raise InputError(f"evidence {record.id}", "metric", record.metric, "a measurement that the readout knows")
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from typing import get_args
+
 from fusin.errors import InputError, NotComputable
 from fusin.imaging.dicom_values import parse_number
 from fusin.imaging.volume import Region, Volume
 from fusin.provenance import NoticeLog
-from fusin.quantification.references import ReferenceKind, ReferenceRegion
+from fusin.quantification.references import ReferenceKind, ReferenceRegion, parse_kind
 from fusin.quantification.segmentation import SEED_RULES, SeedRule, segment_gradient, segment_majority, segment_seed
 from fusin.quantification.thresholds import (
     Threshold,
@@ -22,7 +25,15 @@ from fusin.quantification.thresholds import (
     threshold_van_dalen,
 )
 
-__all__ = ["CONTOUR_RULES", "THRESHOLD_RULES", "check_contour", "check_threshold", "contour_lesion", "named_threshold"]
+__all__ = [
+    "CONTOUR_RULES",
+    "THRESHOLD_RULES",
+    "check_contour",
+    "check_threshold",
+    "contour_lesion",
+    "named_threshold",
+    "own_surroundings",
+]
 
 THRESHOLD_RULES = {
     "blood-pool": "2 x blood-pool mean + 2 SD (default)",
@@ -50,6 +61,28 @@ def _numbers(parts: Sequence[str], option: str, text: str, counts: tuple[int, ..
     return [v for v in values if v is not None]
 
 
+def _threshold_rule(text: str) -> tuple[str, list[float]]:
+    """Name and numbers of a threshold.
+
+    Raises
+    ------
+    InputError
+        For an unknown name, or numbers that it does not take.
+    """
+    name, *parts = text.strip().split(":")
+    if name == "fixed":
+        numbers = _numbers(parts, "--threshold", text, (1,))
+    elif name in ("blood-pool", "percist-blood", "liver-max") or (name == "liver" and not parts):
+        numbers = _numbers(parts, "--threshold", text, (0,))
+    elif name in get_args(ReferenceKind):
+        numbers = _numbers(parts, "--threshold", text, (1, 2))
+    else:
+        raise InputError("--threshold", "rule", text, f"one of {', '.join(THRESHOLD_RULES)}")
+    if numbers and numbers[0] <= 0:
+        raise InputError("--threshold", "rule", text, "a positive SUV or factor, for else all of the image is a lesion")
+    return name, numbers
+
+
 def named_threshold(text: str, references: Sequence[ReferenceRegion], pet: Volume) -> Threshold:
     """Whole-body threshold from its name.
 
@@ -66,32 +99,19 @@ def named_threshold(text: str, references: Sequence[ReferenceRegion], pet: Volum
     InputError
         For an unknown rule.
     """
-    name, *parts = text.strip().split(":")
+    name, numbers = _threshold_rule(text)
     if name == "fixed":
-        return threshold_fixed(_numbers(parts, "--threshold", text, (1,))[0])
+        return threshold_fixed(numbers[0])
     if name == "blood-pool":
         return threshold_reference(_reference(references, "blood_pool", text))
     if name == "percist-blood":
         return threshold_percist_blood(_reference(references, "blood_pool", text))
-    if name == "liver" and not parts:
-        return threshold_liver(_reference(references, "liver", text))
     if name == "liver-max":
         return threshold_reference_max(_reference(references, "liver", text), pet)
-    kinds: dict[str, ReferenceKind] = {
-        "blood_pool": "blood_pool",
-        "liver": "liver",
-        "spleen": "spleen",
-        "marrow": "marrow",
-        "muscle": "muscle",
-        "brain": "brain",
-        "adrenal": "adrenal",
-    }
-    if name in kinds and parts:
-        factor, *sd = _numbers(parts, "--threshold", text, (1, 2))
-        return threshold_reference(
-            _reference(references, kinds[name], text), factor=factor, sd_factor=sd[0] if sd else 0.0
-        )
-    raise InputError("--threshold", "rule", text, f"one of {', '.join(THRESHOLD_RULES)}")
+    if not numbers:
+        return threshold_liver(_reference(references, "liver", text))
+    reference = _reference(references, parse_kind(name, option="--threshold"), text)
+    return threshold_reference(reference, factor=numbers[0], sd_factor=numbers[1] if len(numbers) > 1 else 0.0)
 
 
 def _reference(references: Sequence[ReferenceRegion], kind: ReferenceKind, rule: str) -> ReferenceRegion:
@@ -114,24 +134,7 @@ def check_threshold(text: str) -> None:
     InputError
         For an unknown rule.
     """
-    name, *parts = text.strip().split(":")
-    known = {
-        "fixed",
-        "blood-pool",
-        "percist-blood",
-        "liver",
-        "liver-max",
-        "blood_pool",
-        "spleen",
-        "marrow",
-        "muscle",
-        "brain",
-        "adrenal",
-    }
-    if name not in known or (name == "fixed" and len(parts) != 1):
-        raise InputError("--threshold", "rule", text, f"one of {', '.join(THRESHOLD_RULES)}")
-    if parts and _numbers(parts, "--threshold", text, (1, 2))[0] <= 0:
-        raise InputError("--threshold", "rule", text, "a positive SUV or factor; otherwise the whole image would be a lesion")
+    _threshold_rule(text)
 
 
 def check_contour(text: str) -> None:
@@ -153,6 +156,8 @@ def _seed_rule(text: str) -> SeedRule | str:
         return name
     if name == "van-dalen":
         (fwhm,) = _numbers(parts, "--contour", text, (1,))
+        if fwhm <= 0:
+            raise InputError("--contour", "rule", text, "a positive resolution in mm")
         return lambda s: threshold_van_dalen(
             s.volume_at, suv_max=s.suv_max, background=s.need_background(), fwhm_mm=fwhm
         )
@@ -163,6 +168,18 @@ def _seed_rule(text: str) -> SeedRule | str:
         a, b = _numbers(parts, "--contour", text, (2,))
         return lambda s: threshold_schaefer(s.mean70, s.need_background(), a=a, b=b)
     raise InputError("--contour", "rule", text, f"one of {', '.join(CONTOUR_RULES)}")
+
+
+def own_surroundings(region: Region, others: Sequence[Region], *, margin_mm: float = 30.0) -> Region:
+    """Where a lesion may be drawn again: its box widened by a margin, without the voxels of other candidates."""
+    mask = np.zeros(region.grid.shape, dtype=bool)
+    steps = [int(np.ceil(margin_mm / s)) for s in reversed(region.grid.spacing_mm)]
+    low = [max(0, start - step) for start, step in zip(region.start, steps, strict=True)]
+    high = [start + size + step for start, size, step in zip(region.start, region.crop.shape, steps, strict=True)]
+    mask[tuple(slice(a, b) for a, b in zip(low, high, strict=True))] = True
+    for other in others:
+        mask[other.box][other.crop] = False
+    return Region.from_mask(f"surroundings of {region.name}", region.grid, mask)
 
 
 def contour_lesion(

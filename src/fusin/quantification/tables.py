@@ -85,7 +85,12 @@ LESION_COLUMNS = (
     *_TBRS,
     Column("tbr_method", "string", "methods of the intervals"),
 )
-REGION_COLUMNS = (*_CASE, Column("region", "string", "name of the region as drawn"), *_METRICS)
+REGION_COLUMNS = (
+    *_CASE,
+    Column("region", "string", "name of the region as drawn"),
+    Column("norm", "string", "normalisation of all SUV columns: bw, lbm-janmahasatian, ..., bsa"),
+    *_METRICS,
+)
 REFERENCE_COLUMNS = (
     *_CASE,
     Column("kind", "string", "reference tissue"),
@@ -184,4 +189,6 @@ def _reference(reference: ReferenceRegion) -> dict[str, Any]:
 def region_table(series: Mapping[str, Any], metrics: Sequence[RegionMetrics]) -> pd.DataFrame:
     """One row per measured region; columns as in ``REGION_COLUMNS``."""
     case = _case(series)
-    return _frame([case | {"region": m.name} | _metrics(m) for m in metrics], REGION_COLUMNS)
+    return _frame(
+        [case | {"region": m.name, "norm": series.get("norm")} | _metrics(m) for m in metrics], REGION_COLUMNS
+    )
