@@ -30,8 +30,10 @@ from fusin.errors import InputError, NotComputable
 __all__ = [
     "Catalogue",
     "Clause",
+    "Count",
     "Kind",
     "Operator",
+    "Per",
     "Record",
     "Tag",
     "all_records",
@@ -43,7 +45,10 @@ __all__ = [
 ]
 
 Tag = Literal["V", "D", "C", "U", "S", "M"]
-Kind = Literal["normal-uptake", "positivity", "therapy", "adrenal-cutoff", "protocol", "reading"]
+Kind = Literal[
+    "normal-uptake", "positivity", "therapy", "adrenal-cutoff", "protocol", "reading", "aldosteronism", "published"
+]
+Per = Literal["", "patient", "lesion", "scan", "exam", "reader", "animal", "batch"]
 Operator = Literal[">", ">=", "<", "<="]
 
 _DEFAULT_TAGS = frozenset({"V", "D", "C"})
@@ -82,6 +87,13 @@ class Clause(_Strict):
     count: int = Field(default=0, ge=0)
 
 
+class Count(_Strict):
+    """One cell of a published table of counts, for example ``both`` of two tracers."""
+
+    name: str = Field(min_length=1)
+    k: int = Field(ge=0)
+
+
 class Record(_Strict):
     """One published number or rule.
 
@@ -89,13 +101,20 @@ class Record(_Strict):
     ----------
     id : stable name by which code and reports ask for it
     title : what it says, in a few words
-    kind : which table it belongs to
+    kind : which table it belongs to; ``published`` for numbers that are compared with and never compute anything
+    topic, entity : what it is about (``detection``, ``dosimetry`` ...), and in which disease or model
     metric, statistic : what was measured, and what the number is over patients (median, mean, cut-off)
     op : comparison of a cut-off; None where the source prints a number without one
     op_printed : False where the operator was added by the project's clinical sheet
     value, low, high, unit, interval : the number; ``interval`` says what low and high are (range, 95 % CI, window)
-    n : patients (or lesions where the note says so)
+    interval_method : how a confidence interval was made, where that is known
+    sd : standard deviation beside a mean
+    k, n, per : events among n units, and what the units are (patients unless ``per`` or the note says otherwise)
+    counts : cells of a published table; of two tracers ``both``, ``first_only``, ``second_only``, ``neither``
+    p, p_op, test : p-value as printed, its relation, and the test that gives it
+    comparator : the other tracer of a comparison
     endpoint, tracer, time_min, reference_region : what the number holds for; time after injection [min]
+    condition : state in which it was measured, for example ``cosyntropin`` or ``basal``; empty where it does not matter
     sensitivity, specificity : of a cut-off, as fractions
     source, doi, pmid, url, tag : where it comes from, and how far to trust it
     guide_claim : what a secondary guide says where it differs
@@ -109,6 +128,8 @@ class Record(_Strict):
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
     title: str = Field(min_length=1)
     kind: Kind
+    topic: str = Field(default="", pattern=r"^([a-z]+(-[a-z]+)*)?$")
+    entity: str = ""
     metric: str = ""
     statistic: str = ""
     op: Operator | None = None
@@ -118,11 +139,21 @@ class Record(_Strict):
     high: float | None = None
     unit: str = ""
     interval: str = ""
+    interval_method: str = ""
+    sd: float | None = Field(default=None, ge=0)
+    k: int | None = Field(default=None, ge=0)
     n: int | None = Field(default=None, gt=0)
+    per: Per = ""
+    counts: tuple[Count, ...] = ()
+    p: float | None = Field(default=None, ge=0, le=1)
+    p_op: Literal["=", "<"] = "="
+    test: str = ""
+    comparator: str = ""
     endpoint: str = ""
     tracer: str = ""
     time_min: float | None = Field(default=None, ge=0)
     reference_region: str = ""
+    condition: str = ""
     sensitivity: float | None = Field(default=None, ge=0, le=1)
     specificity: float | None = Field(default=None, ge=0, le=1)
     source: str = Field(min_length=1)
@@ -149,6 +180,10 @@ class Record(_Strict):
             raise ValueError("a threshold rule has clauses, and only a threshold rule")
         if self.method and not self.is_default_grade and not self.optional:
             raise ValueError(f"a rule tagged {self.tag} has to be optional")
+        if self.k is not None and (self.n is None or self.k > self.n):
+            raise ValueError("k events need n units, and no more events than units")
+        if self.kind == "published" and not (self.topic and self.metric):
+            raise ValueError("a published number needs topic and metric")
         if self.kind == "adrenal-cutoff" and not (self.metric and self.value is not None and self.tracer):
             raise ValueError("an adrenal cut-off needs metric, value and tracer")
         return self

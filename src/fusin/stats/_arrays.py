@@ -24,7 +24,9 @@ __all__ = [
     "flags",
     "frozen",
     "normal_quantile",
+    "plain",
     "same_length",
+    "t_quantile",
     "wilson_limits",
 ]
 
@@ -79,7 +81,7 @@ def flags(values: ArrayLike, name: str, *, what: str) -> BoolArray:
     odd = numbers[(numbers != 0.0) & (numbers != 1.0)]
     if odd.size:
         raise InvalidValue(what, f"{name} holds {odd[0]:g}", "only 0 and 1, or booleans", "NOT_BINARY")
-    return numbers == 1.0
+    return np.asarray(numbers == 1.0)
 
 
 def same_length(what: str, **arrays: NDArray[Any]) -> int:
@@ -96,7 +98,9 @@ def cluster_codes(cluster: ArrayLike, *, what: str) -> tuple[IntArray, int]:
 
     codes, labels = pd.factorize(np.asarray(cluster))
     if (codes < 0).any():
-        raise InvalidValue(what, f"{int((codes < 0).sum())} rows have no cluster", "a patient for every row", "NO_CLUSTER")
+        raise InvalidValue(
+            what, f"{int((codes < 0).sum())} rows have no cluster", "a patient for every row", "NO_CLUSTER"
+        )
     return codes.astype(np.int64), len(labels)
 
 
@@ -112,6 +116,13 @@ def normal_quantile(level: float) -> float:
     from scipy.special import ndtri
 
     return float(ndtri(0.5 + level / 2.0))
+
+
+def t_quantile(level: float, df: float) -> float:
+    """Two-sided quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(df, 0.5 + level / 2.0))
 
 
 def wilson_limits(p: float, n: float, quantile: float) -> tuple[float, float]:

@@ -5,21 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fusin.errors import InvalidValue
-from fusin.stats._arrays import (
-    FloatArray,
-    Record,
-    check_level,
-    finite,
-    normal_quantile,
-    same_length,
-    wilson_limits,
-)
+from fusin.stats._arrays import FloatArray, Record, check_level, finite, normal_quantile, wilson_limits
+from fusin.stats.bland_altman import BlandAltman, bland_altman
 from fusin.stats.results import Estimate, TestResult
 
 __all__ = [
@@ -37,6 +30,8 @@ __all__ = [
 IccForm = Literal["ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)"]
 ICC_FORMS: tuple[IccForm, ...] = ("ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)")
 Weights = Literal["linear", "quadratic"]
+_CONSTANT = "both readers used one category throughout: chance agreement is complete"
+_KAPPA_INTERVALS = {"large-sample": "Fleiss-Cohen-Everitt large-sample", "bootstrap": "bootstrap percentile"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,39 +73,12 @@ class Icc(Record, Estimate):
     mean_squares: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BlandAltman(Record):
-    """Limits of agreement of two methods, or of a repetition.
-
-    Attributes
-    ----------
-    bias, lower, upper : mean difference first - second and the limits, with intervals; percent of the mean for scale
-        ``"percent"``, ratios for ``"ratio"``
-    sd : standard deviation of the differences (of the logarithms for ``"ratio"``)
-    scale : ``"difference"``, ``"percent"`` or ``"ratio"``
-    repeatability : largest difference expected in 95 % of repetitions, 1.96 sqrt(mean d^2); right only where both
-        columns are the same method; a factor for ``"ratio"``
-    proportional : slope of the differences on the means
-    proportional_test : t test of that slope
-    mean, difference : (n,) what is drawn
-    """
-
-    bias: Estimate
-    lower: Estimate
-    upper: Estimate
-    sd: float
-    scale: str
-    repeatability: Estimate
-    proportional: Estimate
-    proportional_test: TestResult
-    mean: tuple[float, ...]
-    difference: tuple[float, ...]
-
-
 def _square_table(table: ArrayLike) -> FloatArray:
     counts = finite(table, "the table", what="kappa", ndim=2)
     if counts.shape[0] != counts.shape[1] or counts.shape[0] < 2:
-        raise InvalidValue("kappa", f"a table of shape {counts.shape}", "a square table of 2 or more categories", "BAD_TABLE")
+        raise InvalidValue(
+            "kappa", f"a table of shape {counts.shape}", "a square table of 2 or more categories", "BAD_TABLE"
+        )
     if (counts < 0).any() or (counts != np.round(counts)).any():
         raise InvalidValue("kappa", "the table holds negative or broken counts", "integer counts", "BAD_TABLE")
     return counts
@@ -132,7 +100,9 @@ def percent_agreement(table: ArrayLike, *, level: float = 0.95) -> Estimate:
     counts = _square_table(table)
     n, k = int(counts.sum()), int(np.trace(counts))
     if n == 0:
-        return Estimate(value=None, low=None, high=None, method="Wilson score", n=0, k=0, level=level, note="no subjects")
+        return Estimate(
+            value=None, low=None, high=None, method="Wilson score", n=0, k=0, level=level, note="no subjects"
+        )
     low, high = wilson_limits(k / n, n, normal_quantile(check_level(level, what="agreement")))
     return Estimate(value=k / n, low=low, high=high, method="Wilson score", n=n, k=k, level=level)
 
@@ -206,7 +176,7 @@ def _kappa_details(p: FloatArray, w: FloatArray) -> dict[str, float | None]:
 
 def _kappa_bootstrap(
     p: FloatArray, w: FloatArray, n: int, level: float, resamples: int, rng: np.random.Generator
-) -> tuple[float, float, str]:
+) -> tuple[tuple[float, float], str]:
     """Percentile limits over multinomial tables; resamples without a kappa are counted, not replaced."""
     size = len(p)
     draws = rng.multinomial(n, p.ravel(), size=resamples).reshape(resamples, size, size) / n
@@ -215,7 +185,7 @@ def _kappa_bootstrap(
     low, high = np.quantile(usable, [0.5 - level / 2, 0.5 + level / 2])
     lost = resamples - usable.size
     note = f"{lost} of {resamples} resamples had complete chance agreement and gave no kappa" if lost else ""
-    return float(low), float(high), note
+    return (float(low), float(high)), note
 
 
 def cohen_kappa(
@@ -229,16 +199,15 @@ def cohen_kappa(
 ) -> Kappa:
     """Cohen's kappa, weighted or not, for any number of categories.
 
-    The large-sample interval is kappa +- z SE, cut at 1. Simulated coverage of it is below 95 % for few subjects (see
-    `tests/stats/test_coverage.py`); with a discordance of none it has no width, and is then refused.
+    The large-sample interval, kappa +- z SE, covers 91 to 98 % in simulations with 12 and 30 subjects; where all agree it
+    has no width, and is refused.
 
     Parameters
     ----------
     table : (c, c) counts, first reader in rows, categories in order
     weights : None, ``"linear"`` (1 - |i-j|/(c-1)) or ``"quadratic"`` (1 - (i-j)^2/(c-1)^2)
     interval : ``"large-sample"`` or ``"bootstrap"`` (percentile, multinomial)
-    level : confidence level
-    resamples, rng : for the bootstrap; the default generator has seed 0
+    level, resamples, rng : confidence level; samples and generator of the bootstrap (seed 0 by default)
 
     Returns
     -------
@@ -247,41 +216,59 @@ def cohen_kappa(
 
     References
     ----------
-    Fleiss, Cohen, Everitt, Psychological Bulletin 1969;72:323 (standard errors); Byrt et al., J Clin Epidemiol
-    1993;46:423 (PABAK, prevalence and bias index); Sim and Wright, Physical Therapy 2005;85:257 (maximum kappa).
+    Fleiss, Cohen, Everitt, Psychol Bull 1969;72:323; Byrt et al., J Clin Epidemiol 1993;46:423 (PABAK, indices); Sim and
+    Wright, Phys Ther 2005;85:257 (maximum kappa).
     """
     counts = _square_table(table)
-    check_level(level, what="kappa")
+    _check_kappa(interval, level)
     n, w = int(counts.sum()), _weight_matrix(len(counts), weights)
-    name = weights or "unweighted"
-    agreement = percent_agreement(counts, level=level)
-    p = counts / max(n, 1)
+    name, p = weights or "unweighted", counts / max(n, 1)
     kappa = float(_kappa_of(p, w)) if n else math.nan
-    method = f"{name} kappa, {'bootstrap percentile' if interval == 'bootstrap' else 'Fleiss-Cohen-Everitt large-sample'}"
-    if not math.isfinite(kappa):
-        note = "no subjects" if n == 0 else "both readers used one category throughout: chance agreement is complete"
-        test = TestResult(test=f"z test of {name} kappa = 0", p=None, n=n, note=note)
-        return Kappa(value=None, low=None, high=None, method=method, n=n, level=level, note=note, weights=name,
-                     standard_error=None, test=test, agreement=agreement, details=_kappa_details(p, w) if n else {})  # fmt: skip
-    error, null_error = _kappa_errors(p, w, kappa, n)
-    low: float | None
-    high: float | None
-    if interval == "bootstrap":
-        low, high, note = _kappa_bootstrap(p, w, n, level, resamples, rng or np.random.default_rng(0))
-    elif error < 1e-12:
-        low, high, note = None, None, "the standard error is 0 for this table, so there is no large-sample interval"
+    error, null_error = None, 0.0
+    limits: tuple[float | None, float | None] = (None, None)
+    if math.isfinite(kappa):
+        error, null_error = _kappa_errors(p, w, kappa, n)
+        if interval == "bootstrap":
+            limits, note = _kappa_bootstrap(p, w, n, level, resamples, rng or np.random.default_rng(0))
+        else:
+            limits, note = _kappa_limits(kappa, error, level)
     else:
-        z = normal_quantile(level)
-        low, high, note = max(kappa - z * error, -1.0), min(kappa + z * error, 1.0), ""
-    test = _kappa_test(kappa, null_error, n, name)
-    return Kappa(value=kappa, low=low, high=high, method=method, n=n, level=level, note=note, weights=name,
-                 standard_error=error, test=test, agreement=agreement, details=_kappa_details(p, w))  # fmt: skip
+        note = _CONSTANT if n else "no subjects"
+    return Kappa(
+        value=kappa if math.isfinite(kappa) else None,
+        low=limits[0],
+        high=limits[1],
+        method=f"{name} kappa, {_KAPPA_INTERVALS[interval]}",
+        n=n,
+        level=level,
+        note=note,
+        weights=name,
+        standard_error=error,
+        test=_kappa_test(kappa, null_error, n, name),
+        agreement=percent_agreement(counts, level=level),
+        details=_kappa_details(p, w) if n else {},
+    )
+
+
+def _check_kappa(interval: str, level: float) -> None:
+    check_level(level, what="kappa")
+    if interval not in _KAPPA_INTERVALS:
+        raise InvalidValue("kappa", f"interval {interval!r}", "'large-sample' or 'bootstrap'", "BAD_METHOD")
+
+
+def _kappa_limits(kappa: float, error: float, level: float) -> tuple[tuple[float | None, float | None], str]:
+    if error < 1e-12:
+        return (None, None), "the standard error is 0 for this table, so there is no large-sample interval"
+    z = normal_quantile(level)
+    return (max(kappa - z * error, -1.0), min(kappa + z * error, 1.0)), ""
 
 
 def _kappa_test(kappa: float, null_error: float, n: int, name: str) -> TestResult:
     from scipy.stats import norm
 
     label = f"z test of {name} kappa = 0"
+    if not math.isfinite(kappa):
+        return TestResult(test=label, p=None, n=n, note=_CONSTANT if n else "no subjects")
     if null_error < 1e-12:
         return TestResult(test=label, p=None, n=n, note="the standard error under chance agreement is 0")
     z = kappa / null_error
@@ -318,15 +305,24 @@ def _icc_two_way_limits(ms: Mapping[str, float], n: int, k: int, alpha: float) -
     return low, high
 
 
-def _icc_values(ms: Mapping[str, float], n: int, k: int, kind: str, alpha: float) -> tuple[float, float, float, TestResult]:
+def _icc_values(
+    ms: Mapping[str, float], n: int, k: int, kind: str, alpha: float
+) -> tuple[float, float, float, TestResult]:
     """Single-rating estimate and limits of one kind, with its F test."""
     from scipy.stats import f
 
     msr, noise = ms["subjects"], ms["within"] if kind == "1" else ms["residual"]
     df1, df2 = n - 1, n * (k - 1) if kind == "1" else (n - 1) * (k - 1)
     ratio = msr / noise
-    test = TestResult(test="F test of a zero intraclass correlation", p=float(f.sf(ratio, df1, df2)), statistic=ratio,
-                      df=df1, n=n, alternative="greater", details={"df2": df2})  # fmt: skip
+    test = TestResult(
+        test="F test of a zero intraclass correlation",
+        p=float(f.sf(ratio, df1, df2)),
+        statistic=ratio,
+        df=df1,
+        n=n,
+        alternative="greater",
+        details={"df2": df2},
+    )
     if kind == "2":
         value = (msr - noise) / (msr + (k - 1) * noise + k * (ms["raters"] - noise) / n)
         return value, *_icc_two_way_limits(ms, n, k, alpha), test
@@ -375,7 +371,18 @@ def icc(ratings: ArrayLike, *, form: IccForm = "ICC(2,1)", level: float = 0.95) 
     value, low, high, test = _icc_values(ms, n, k, kind, 1.0 - level)
     if average:
         value, low, high = (_spearman_brown(x, k) for x in (value, low, high))
-    return Icc(value=value, low=low, high=high, method=method, n=n, level=level, form=form, test=test, raters=k, mean_squares=ms)
+    return Icc(
+        value=value,
+        low=low,
+        high=high,
+        method=method,
+        n=n,
+        level=level,
+        form=form,
+        test=test,
+        raters=k,
+        mean_squares=ms,
+    )
 
 
 def _icc_without_noise(ms: Mapping[str, float], n: int, k: int, form: IccForm, method: str, level: float) -> Icc:
@@ -387,130 +394,21 @@ def _icc_without_noise(ms: Mapping[str, float], n: int, k: int, form: IccForm, m
         value = ms["subjects"] / (ms["subjects"] + shift)
         value = _spearman_brown(value, k) if form[6] == "k" else value
         note = "the raters differ by constants at most: no residual variance, so no interval"
-    return Icc(value=value, low=None, high=None, method=method, n=n, level=level, note=note, form=form, test=test,
-               raters=k, mean_squares=ms)  # fmt: skip
+    return Icc(
+        value=value,
+        low=None,
+        high=None,
+        method=method,
+        n=n,
+        level=level,
+        note=note,
+        form=form,
+        test=test,
+        raters=k,
+        mean_squares=ms,
+    )
 
 
 def _spearman_brown(single: float, k: int) -> float:
     """Reliability of the mean of k ratings."""
     return k * single / (1.0 + (k - 1) * single)
-
-
-def bland_altman(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    scale: Literal["difference", "percent", "ratio"] = "difference",
-    interval: Literal["exact", "approximate"] = "exact",
-    level: float = 0.95,
-) -> BlandAltman:
-    """Bias and 95 % limits of agreement of two paired measurements.
-
-    Parameters
-    ----------
-    x, y : (n,) paired values of the first and second method, same unit
-    scale : ``"difference"`` x - y; ``"percent"`` 100 (x - y) / mean; ``"ratio"`` exp of the log difference
-    interval : intervals of the limits: ``"exact"`` (noncentral t) or ``"approximate"`` (Bland and Altman)
-    level : confidence level of the intervals; the limits themselves always span bias +- 1.96 SD
-
-    Raises
-    ------
-    InvalidValue
-        For fewer than 3 pairs, unequal lengths, missing values, or values at or below 0 on a relative scale.
-
-    References
-    ----------
-    Bland and Altman, Stat Methods Med Res 1999;8:135; Carkeet, Optom Vis Sci 2015;92:e71 (exact intervals).
-    """
-    what = "limits of agreement"
-    first, second = finite(x, "x", what=what), finite(y, "y", what=what)
-    n = same_length(what, x=first, y=second)
-    check_level(level, what=what)
-    if n < 3:
-        raise InvalidValue(what, f"{n} pairs", "3 or more", "TOO_FEW")
-    mean, d = _differences(first, second, scale)
-    sd = float(d.std(ddof=1))
-    if sd == 0.0:
-        raise InvalidValue(what, "all differences are equal", "differences that vary", "NO_VARIATION")
-    back = math.exp if scale == "ratio" else float
-    centre = float(d.mean())
-    bias_half = _t_quantile(level, n - 1) * sd / math.sqrt(n)
-    bias = Estimate(value=back(centre), low=back(centre - bias_half), high=back(centre + bias_half), n=n, level=level,
-                    method="mean difference, t interval")  # fmt: skip
-    lower, upper = (_limit(centre, sd, n, sign, level, interval, back) for sign in (-1, 1))
-    slope, slope_test = _proportional_bias(mean, d, level)
-    return BlandAltman(
-        bias=bias,
-        lower=lower,
-        upper=upper,
-        sd=sd,
-        scale=scale,
-        repeatability=_repeatability(d, level, back),
-        proportional=slope,
-        proportional_test=slope_test,
-        mean=tuple(mean.tolist()),
-        difference=tuple(np.exp(d).tolist() if scale == "ratio" else d.tolist()),
-    )
-
-
-def _differences(first: FloatArray, second: FloatArray, scale: str) -> tuple[FloatArray, FloatArray]:
-    if scale == "difference":
-        return (first + second) / 2.0, first - second
-    if (first <= 0).any() or (second <= 0).any():
-        raise InvalidValue("limits of agreement", "values at or below 0", "positive values for a relative scale", "NOT_POSITIVE")
-    if scale == "percent":
-        mean = (first + second) / 2.0
-        return mean, 100.0 * (first - second) / mean
-    return np.sqrt(first * second), np.log(first) - np.log(second)
-
-
-def _t_quantile(level: float, df: float) -> float:
-    from scipy.special import stdtrit
-
-    return float(stdtrit(df, 0.5 + level / 2.0))
-
-
-def _limit(centre: float, sd: float, n: int, sign: int, level: float, interval: str, back: Any) -> Estimate:
-    """One limit of agreement with its interval."""
-    from scipy.stats import nct
-
-    z = normal_quantile(0.95)
-    value = centre + sign * z * sd
-    if interval == "exact":
-        # A limit is a normal percentile: (estimate - percentile) is a noncentral t with ncp z sqrt(n).
-        inner, outer = (float(nct.ppf(q, n - 1, z * math.sqrt(n))) for q in (0.5 - level / 2, 0.5 + level / 2))
-        ends = sorted(centre + sign * sd / math.sqrt(n) * q for q in (inner, outer))
-        name = "limit of agreement, exact (noncentral t)"
-    else:
-        half = _t_quantile(level, n - 1) * sd * math.sqrt(1.0 / n + z * z / (2.0 * (n - 1)))
-        ends, name = [value - half, value + half], "limit of agreement, Bland-Altman approximate"
-    return Estimate(value=back(value), low=back(ends[0]), high=back(ends[1]), method=name, n=n, level=level)
-
-
-def _repeatability(d: FloatArray, level: float, back: Any) -> Estimate:
-    """Repeatability coefficient 1.96 sqrt(2) sw with sw^2 = mean(d^2)/2 on n degrees of freedom."""
-    from scipy.stats import chi2
-
-    n, z = len(d), normal_quantile(0.95)
-    total = float((d**2).sum())
-    value, low, high = (z * math.sqrt(total / q) for q in (n, chi2.ppf(0.5 + level / 2, n), chi2.ppf(0.5 - level / 2, n)))
-    return Estimate(value=back(value), low=back(low), high=back(high), n=n, level=level,
-                    method="repeatability coefficient, chi-square interval",
-                    note="valid where both columns are repetitions of one method")  # fmt: skip
-
-
-def _proportional_bias(mean: FloatArray, d: FloatArray, level: float) -> tuple[Estimate, TestResult]:
-    """Regression of the differences on the means."""
-    from scipy.stats import linregress
-
-    method, n = "slope of differences on means, least squares", len(d)
-    if np.ptp(mean) == 0.0:
-        note = "all means are equal"
-        return (Estimate(value=None, low=None, high=None, method=method, n=n, level=level, note=note),
-                TestResult(test="t test of proportional bias", p=None, n=n, note=note))  # fmt: skip
-    fit = linregress(mean, d)
-    half = _t_quantile(level, n - 2) * float(fit.stderr)
-    slope = float(fit.slope)
-    test = TestResult(test="t test of proportional bias", p=float(fit.pvalue), n=n, df=n - 2,
-                      statistic=slope / float(fit.stderr) if fit.stderr > 0 else None)  # fmt: skip
-    return Estimate(value=slope, low=slope - half, high=slope + half, method=method, n=n, level=level), test
