@@ -1,13 +1,11 @@
 """Time fusin's lesion stages against what a user would pick instead, on the same 200 x 200 x 400 volume.
 
-Run ``python benchmarks/bench_quantification.py``; each line is the median of five runs after one warm-up (compilation
-is not counted), and the ratio says how many times the alternative takes as long as fusin.
+Each line is a median after one warm-up (compilation is not counted), and the ratio says how many times the
+alternative takes as long as fusin.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -19,32 +17,14 @@ from fusin.quantification.components import label_components
 from fusin.quantification.metrics import measure_region
 from fusin.quantification.peaks import find_peaks, sphere_weights
 from fusin.quantification.thresholds import threshold_fixed
+from timing import FUSIN, Table, print_table, race, version
 
 SHAPE = (400, 200, 200)
 SPACING_MM = (4.0728, 4.0728, 3.0)
 THRESHOLD = 4.0
 RUNS = 5
 
-
-def median_ms(call: Callable[[], object]) -> tuple[float, float]:
-    """Median wall and CPU time of five runs after a warm-up, milliseconds."""
-    call()
-    wall, cpu = [], []
-    for _ in range(RUNS):
-        start, start_cpu = time.perf_counter(), time.process_time()
-        call()
-        wall.append(time.perf_counter() - start)
-        cpu.append(time.process_time() - start_cpu)
-    return 1000.0 * statistics.median(wall), 1000.0 * statistics.median(cpu)
-
-
-def report(stage: str, ours: tuple[float, float], others: dict[str, Callable[[], object]]) -> None:
-    """Print fusin's times and each alternative with its ratios."""
-    print(f"\n{stage}\n  {'':46s}   wall ms    CPU ms   wall ratio  CPU ratio")
-    print(f"  {'fusin':46s} {ours[0]:9.1f} {ours[1]:9.1f}")
-    for name, call in others.items():
-        wall, cpu = median_ms(call)
-        print(f"  {name:46s} {wall:9.1f} {cpu:9.1f} {wall / ours[0]:10.1f} x {cpu / ours[1]:8.1f} x")
+__all__ = ["main", "tables"]
 
 
 def lesion_volume(rng: np.random.Generator, lesions: int = 150) -> Volume:
@@ -143,56 +123,69 @@ def scipy_components(volume: Volume) -> object:
     return ndimage.label(volume.values >= THRESHOLD, structure=np.ones((3, 3, 3)))
 
 
-def run(title: str, volume: Volume) -> None:
-    """Time all stages on one volume."""
+def compared(title: str, ours: Callable[[], object], others: dict[str, Callable[[], object]]) -> Table:
+    """One stage of fusin and its alternatives."""
+    return Table(title, race({FUSIN: ours, **others}, runs=RUNS))
+
+
+def stages(case: str, volume: Volume) -> list[Table]:
+    """All stages on one volume."""
     mask = volume.values >= THRESHOLD
     threshold = threshold_fixed(THRESHOLD)
-    result = find_candidates(volume, threshold, log=NoticeLog())
-    print(
-        f"\n=== {title}: {np.count_nonzero(mask)} hot voxels, {result.components} components, "
-        f"{len(result.lesions)} candidates ==="
-    )
-    others = {"scipy.ndimage.label": lambda: scipy_components(volume)}
+    hot = Region.from_mask("hot", volume.grid, mask)
+    labelling = {"scipy.ndimage.label": lambda: scipy_components(volume)}
     pipelines = {
         "scipy label + maximum + mean + FFT peak": lambda: scipy_pipeline(volume),
         "the same, statistics on the foreground only": lambda: scipy_foreground(volume),
     }
-    try:
-        import SimpleITK  # noqa: F401
-    except ImportError:
-        print("SimpleITK is not installed: its lines are missing")
-    else:
-        others["SimpleITK ConnectedComponent"] = lambda: sitk_components(volume)
-        pipelines["SimpleITK components + LabelIntensity + FFT"] = lambda: sitk_pipeline(volume)
-    report(
-        "threshold and 26-connected components", median_ms(lambda: label_components(volume.values >= THRESHOLD)), others
+    if version("SimpleITK") != "not installed":
+        labelling["SimpleITK ConnectedComponent"] = lambda: sitk_components(volume)
+        pipelines["SimpleITK components + LabelIntensity + FFT peak"] = lambda: sitk_pipeline(volume)
+    peaks = {
+        "fftconvolve, whole volume, one form": lambda: fft_peak(volume),
+        "ndimage.convolve, whole volume, one form": lambda: direct_peak(volume),
+    }
+    found = [
+        compared(
+            f"{case}: threshold and 26-connected components",
+            lambda: label_components(volume.values >= THRESHOLD),
+            labelling,
+        ),
+        compared(
+            f"{case}: SUVpeak of all hot voxels (exact, IBSI local and global, PERCIST)",
+            lambda: find_peaks(volume, hot),
+            peaks,
+        ),
+        compared(
+            f"{case}: all metrics of one region of all hot voxels",
+            lambda: measure_region(volume, hot, log=NoticeLog()),
+            {},
+        ),
+        compared(
+            f"{case}: candidates with split, all metrics and all peaks",
+            lambda: find_candidates(volume, threshold, log=NoticeLog()),
+            pipelines,
+        ),
+    ]
+    result = find_candidates(volume, threshold, log=NoticeLog())
+    found[0].remarks.append(
+        f"{np.count_nonzero(mask)} hot voxels, {result.components} components, {len(result.lesions)} candidates"
     )
-    hot = Region.from_mask("hot", volume.grid, mask)
-    report(
-        "SUVpeak of all hot voxels (exact, IBSI local and global, PERCIST)",
-        median_ms(lambda: find_peaks(volume, hot)),
-        {
-            "fftconvolve, whole volume, one form": lambda: fft_peak(volume),
-            "ndimage.convolve, whole volume, one form": lambda: direct_peak(volume),
-        },
-    )
-    report(
-        "all metrics of one region of all hot voxels",
-        median_ms(lambda: measure_region(volume, hot, log=NoticeLog())),
-        {},
-    )
-    report(
-        "candidates with split, all metrics and all peaks",
-        median_ms(lambda: find_candidates(volume, threshold, log=NoticeLog())),
-        pipelines,
-    )
+    if version("SimpleITK") == "not installed":
+        found[0].remarks.append("SimpleITK is not installed: skipped")
+    return found
+
+
+def tables() -> list[Table]:
+    """Both cases."""
+    rng = np.random.default_rng(7)
+    return [*stages("Lesions", lesion_volume(rng)), *stages("Noise stress", noise_volume(rng))]
 
 
 def main() -> None:
-    """Run both cases."""
-    rng = np.random.default_rng(7)
-    run("lesions", lesion_volume(rng))
-    run("noise stress", noise_volume(rng))
+    """Print all tables."""
+    for table in tables():
+        print_table(table)
 
 
 if __name__ == "__main__":

@@ -244,3 +244,23 @@ def test_progress_is_reported_to_the_end(tmp_path):
     assert seen[-1] == (8, 8)
     series.load(NoticeLog(), progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (8, 8)
+
+
+def test_a_damaged_member_of_an_archive_is_named_and_the_others_are_read(tmp_path):
+    files = sorted(make_pet_series(tmp_path / "src").glob("*.dcm"))
+    archive = tmp_path / "export.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        for file in files:
+            out.write(file, file.name)
+    with zipfile.ZipFile(archive) as made:
+        victim = made.infolist()[-1]
+    raw = bytearray(archive.read_bytes())
+    start = victim.header_offset + 30 + len(victim.filename)
+    raw[start + 20 : start + 60] = bytes(40)
+    archive.write_bytes(bytes(raw))
+    log = NoticeLog()
+    catalogue = scan(archive, log)
+    assert len(catalogue.series[0].instances) == 7
+    assert any(
+        n.code in ("UNREADABLE_FILE", "TRUNCATED_FILE", "NOT_DICOM") and victim.filename in n.message for n in log
+    )

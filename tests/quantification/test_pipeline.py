@@ -16,6 +16,7 @@ from fusin.imaging.masks import read_regions
 from fusin.provenance import NoticeLog, canonical_json
 from fusin.quantification.pipeline import ReadOptions, read_study, read_volume
 from fusin.quantification.references import reference_shape
+from fusin.quantification.rules import named_threshold
 from fusin.quantification.study import StudyOptions
 from fusin.quantification.tables import lesion_table, reference_table
 from fusin.report.demo import compare_with_truth
@@ -24,7 +25,17 @@ pytestmark = pytest.mark.xdist_group("phantom-read")
 
 VOXEL_MM = 5
 PAIR = ("mediastinal_upper", "mediastinal_lower")
-ORGANS = ("liver", "spleen", "kidney_left", "kidney_right", "heart", "aorta", "brain", "urinary_bladder", "waldeyer_ring")
+ORGANS = (
+    "liver",
+    "spleen",
+    "kidney_left",
+    "kidney_right",
+    "heart",
+    "aorta",
+    "brain",
+    "urinary_bladder",
+    "waldeyer_ring",
+)
 SINGLE = (
     "cervical_left", "axillary_right", "retroperitoneal_left", "iliac_right", "inguinal_left", "bone_t10",
     "bone_iliac_left", "portal_hepatic", "gluteal_right",
@@ -426,6 +437,4 @@ def test_labels_of_another_grid_are_brought_onto_the_pet(phantom, labelled):
 
 def test_a_threshold_without_its_reference_names_what_to_do(phantom):
     with pytest.raises(NotComputable, match="--at spleen"):
-        from fusin.quantification.rules import named_threshold
-
         named_threshold("spleen:1", (), phantom.patient.pet)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from fusin.errors import InputError
 from fusin.imaging.dicom_values import clean_text, parse_number, parse_numbers
 from fusin.imaging.plain_dicom import NeedMoreBytes, NotPlain, PlainHeader, parse_plain
 from fusin.imaging.sources import Source
@@ -224,14 +227,25 @@ class Instance:
         return int(self.header.number(Tag.NUMBER_OF_FRAMES) or 1)
 
     def dataset(self) -> Any:
-        """The pydicom dataset without pixels (read again when the plain reader was used)."""
+        """The pydicom dataset without pixels (read again when the plain reader was used).
+
+        Raises
+        ------
+        InputError
+            When pydicom cannot read what the plain reader could.
+        """
         import pydicom
 
         if isinstance(self.header, DatasetHeader):
             return self.header.dataset
         if "dataset" not in self._memo:
             assert isinstance(self.header, PlainHeader)
-            self._memo["dataset"] = pydicom.dcmread(io.BytesIO(self.header.data), stop_before_pixels=True, force=True)
+            try:
+                found = pydicom.dcmread(io.BytesIO(self.header.data), stop_before_pixels=True, force=True)
+            except Exception as err:  # pydicom raises many kinds on damaged headers
+                reason = f"{type(err).__name__}: {err}"
+                raise InputError(self.name, "header", reason, "an intact header") from err
+            self._memo["dataset"] = found
         return self._memo["dataset"]
 
     def stored(self) -> np.ndarray[Any, Any]:
@@ -255,14 +269,16 @@ def read_instance(source: Source) -> Instance:
     """
     if source.size == 0:
         raise Unreadable("EMPTY_FILE", f"{source.name}: the file is empty")
-    data = source.head(HEAD_BYTES)
     try:
+        data = source.head(HEAD_BYTES)
         try:
             header = parse_plain(data, whole=len(data) >= source.size)
         except NeedMoreBytes:
             header = parse_plain(source.read(), whole=True)
     except (NotPlain, NeedMoreBytes):  # the second: a file that ends inside its meta information
         return _by_pydicom(source, data)
+    except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError) as err:
+        raise Unreadable("UNREADABLE_FILE", f"{source.name}: cannot be read ({err})") from err
     if header.pixel_tag and header.pixel_offset + header.pixel_length > source.size:
         raise Unreadable(
             "TRUNCATED_FILE",

@@ -277,7 +277,10 @@ def _description(instance: Instance) -> str:
     text = instance.header.text(Tag.SERIES_DESCRIPTION)
     if text.isascii():
         return text
-    return str(instance.dataset().get("SeriesDescription", "") or "")
+    try:
+        return str(instance.dataset().get("SeriesDescription", "") or "")
+    except Exception:  # a damaged character set leaves the bytes as they were read
+        return text
 
 
 def series_start(series: Series) -> Any:

@@ -190,7 +190,7 @@ def _document(content: Dataset, evidence: Sequence[Dataset], identity: str) -> D
     """Preliminary, unverified report around a content tree."""
     # highdicom copies and searches the tree it is given several times; the trunk alone makes the same document.
     trunk = Dataset()
-    trunk.update(content)
+    trunk.update({element.tag: element for element in content if element.keyword != "ContentSequence"})
     trunk.ContentSequence = content.ContentSequence[:1]
     ds: Dataset = hd.sr.Comprehensive3DSR(
         evidence=evidence,

@@ -134,6 +134,14 @@ def _ct_on_pet(series: Series, pet: Volume, log: NoticeLog, progress: Stage) -> 
     return resample(native, pet.grid, order=1)
 
 
+def _patient_name(series: Series) -> str | None:
+    """Name in the header's own character set, None without a readable one."""
+    try:
+        return str(series.dataset().get("PatientName", "") or "") or None
+    except Exception:  # a damaged character set makes pydicom raise many kinds
+        return None
+
+
 def _facts(series: Series, plan: SuvPlan, uptake_min: float | None, nuclide: str | None) -> dict[str, Any]:
     grid = series.require_stack().grid
     weight = plan.weight_kg
@@ -145,7 +153,7 @@ def _facts(series: Series, plan: SuvPlan, uptake_min: float | None, nuclide: str
         "manufacturer": series.text(Tag.MANUFACTURER) or None,
         "model": series.text(Tag.MODEL) or None,
         "patient_id": series.text(Tag.PATIENT_ID) or None,
-        "patient_name": str(series.dataset().get("PatientName", "") or "") or None,
+        "patient_name": _patient_name(series),
         "study_date": series.text(Tag.STUDY_DATE) or None,
         "radiopharmaceutical": plan.facts.get("radiopharmaceutical"),
         "nuclide": nuclide,
@@ -185,6 +193,9 @@ def input_files(study: Study, extra: tuple[Path, ...] = ()) -> tuple[InputFile, 
             found[instance.name, digest] = InputFile(instance.name, digest, instance.sop_instance_uid)
     for path in extra:
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-            name, digest = (file.relative_to(path.parent) if path.is_dir() else Path(file.name)).as_posix(), sha256_of(file)
+            name, digest = (
+                (file.relative_to(path.parent) if path.is_dir() else Path(file.name)).as_posix(),
+                sha256_of(file),
+            )
             found[name, digest] = InputFile(name, digest)
     return tuple(found.values())

@@ -117,8 +117,10 @@ def run_demo(
     Raises
     ------
     InputError
-        When the folder holds something that no demo made.
+        When the folder holds something that no demo made, or for a negative seed.
     """
+    if seed < 0:
+        raise InputError("demo", "seed", seed, "0 or more")
     if out.exists():
         if not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).exists()):
             raise InputError(

@@ -41,6 +41,12 @@ _SITES = {
 }
 
 
+_NAMES = (
+    "lesions.csv", "lesions.parquet", "references.csv", "suv.nii", "segmentation.dcm", "measurements.dcm", "suv_map.dcm",
+    "report.html", "reading.json",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     key: str
@@ -82,12 +88,10 @@ def write_reading(
         The same reading with ``outputs`` (name to file name) and the writers' notices.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        _Job("lesions_csv", "lesions.csv", lambda p: _csv(lesion_table(reading, physiological=True), p)),
-        _Job("lesions_parquet", "lesions.parquet", lambda p: _parquet(lesion_table(reading, physiological=True), p)),
-        _Job("references_csv", "references.csv", lambda p: _csv(reference_table(reading), p)),
-        _Job("suv_nifti", "suv.nii", lambda p: write_nifti(p, reading.pet)),
-    ]
+    # What an earlier reading left here would be taken for this one's, and its SEG would be cited by a new SR.
+    for name in _NAMES:
+        (folder / name).unlink(missing_ok=True)
+    jobs = _plain_jobs(reading)
     if dicom:
         jobs.extend(_dicom_jobs(reading, study, folder, log, created))
     outputs: dict[str, str] = {}
@@ -97,15 +101,24 @@ def write_reading(
     if report:
         from fusin.report.page import render_report
 
-        outputs["report"] = "report.html"
-        reading = replace(reading, outputs=dict(outputs), notices=log.notices)
-        render_report(reading, folder / "report.html", window=window, title=title)
+        complete = replace(reading, outputs={**outputs, "report": "report.html"}, notices=log.notices)
+        page = _Job("report", "report.html", lambda p: render_report(complete, p, window=window, title=title))
+        _run(page, folder, outputs, log)
         progress("writing", len(jobs) + 1, len(jobs) + 2)
     outputs["json"] = "reading.json"
     reading = replace(reading, outputs=dict(outputs), notices=log.notices)
     write_bytes_atomically(folder / "reading.json", (canonical_json(reading.to_json()) + "\n").encode())
     progress("writing", len(jobs) + report + 1, len(jobs) + report + 1)
     return reading
+
+
+def _plain_jobs(reading: Reading) -> list[_Job]:
+    return [
+        _Job("lesions_csv", "lesions.csv", lambda p: _csv(lesion_table(reading, physiological=True), p)),
+        _Job("lesions_parquet", "lesions.parquet", lambda p: _parquet(lesion_table(reading, physiological=True), p)),
+        _Job("references_csv", "references.csv", lambda p: _csv(reference_table(reading), p)),
+        _Job("suv_nifti", "suv.nii", lambda p: write_nifti(p, reading.pet)),
+    ]
 
 
 def _run(job: _Job, folder: Path, outputs: dict[str, str], log: NoticeLog) -> None:

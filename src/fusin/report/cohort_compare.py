@@ -1,0 +1,314 @@
+"""Tracer against tracer: from finding tables, readings or four counts to tables, figures and one document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fusin.cohort.comparison import compare, compare_counts, findings_from_readings
+from fusin.cohort.comparison_results import Comparison, PairedDetection
+from fusin.cohort.detection import DetectionTable, SharedLesions, detection_rates, shared_lesions
+from fusin.cohort.ihc import correlate_with_uptake, score_table
+from fusin.cohort.table_files import load
+from fusin.cohort.tables import FINDINGS, IHC_SCORES, PAIRED_COUNTS, read_table
+from fusin.cohort.units import Absent, Unit, tracers_of
+from fusin.errors import InputError
+from fusin.provenance import NoticeLog
+from fusin.report import cohort_compare_figures as figures
+from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
+from fusin.report.plate import Figure
+from fusin.report.table_text import estimate_text, p_text, shown_columns
+from fusin.stats.proportions import ProportionMethod
+from fusin.stats.sample_size import McNemarVariant, mcnemar_sample_size
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from fusin.stats.effects import EffectTest
+
+__all__ = ["CompareOptions", "compare_cells", "compare_readings", "compare_tables", "plan_comparison"]
+
+_RATES = ("first", "second", "difference", "rate", "rate_low", "clustered")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """How two tracers are compared; see :func:`fusin.cohort.comparison.compare`.
+
+    Attributes
+    ----------
+    first, second : tracers; None takes those of a table that holds two
+    ihc : table of immunohistochemistry, whose scores are set against uptake
+    """
+
+    first: str | None = None
+    second: str | None = None
+    unit: Unit = "lesion"
+    by: tuple[str, ...] = ()
+    metrics: tuple[str, ...] | None = None
+    value_test: Literal["wilcoxon", "t"] = "wilcoxon"
+    adjust: Literal["holm", "bh"] = "holm"
+    interval: ProportionMethod = "wilson"
+    absent: Absent = "unknown"
+    ihc: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the parameters as a JSON-ready mapping."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return values | {"ihc": self.ihc.name if self.ihc else None}
+
+
+def compare_cells(
+    both: int, first_only: int, second_only: int, neither: int, *, options: CompareOptions, log: NoticeLog
+) -> CohortOutput:
+    """Compare from the four counts; the document is the contract of ``fusin compare --json``."""
+    found = compare_counts(
+        both, first_only, second_only, neither, first=options.first or "first", second=options.second or "second",
+        unit=options.unit, interval=options.interval,
+    )  # fmt: skip
+    log.extend(found.notices)
+    table = CohortTable(name="comparison", title="Paired detection", frame=_flat([found]), shown=_shown(_flat([found])))
+    section = CohortSection(
+        name="comparison", title=f"{found.first} against {found.second}", text=_sentences(found), tables=(table,)
+    )
+    return CohortOutput(
+        title=f"{found.first} against {found.second}", document=found.to_json(), sections=(section,),
+        summary=_sentences(found), notices=log.notices, provenance=provenance_of((), options.to_json()),
+    )  # fmt: skip
+
+
+def compare_tables(paths: Sequence[Path], *, options: CompareOptions, log: NoticeLog) -> CohortOutput:
+    """Compare from finding tables (rows of all of them together), or from one table of paired counts.
+
+    Raises
+    ------
+    InputError
+        For a table that cannot be used, or more than two tracers and none named.
+    """
+    if len(paths) == 1:
+        frame, _ = load(paths[0], FINDINGS.names(), "")
+        if {"both", "neither"} <= {str(c).strip().lower() for c in frame.columns}:
+            return _counted(paths[0], options, log)
+    findings = _one_table([read_table(p, FINDINGS, log) for p in paths], log)
+    return _compared(findings, paths, options, log)
+
+
+def compare_readings(
+    folders: Sequence[Path],
+    *,
+    options: CompareOptions,
+    log: NoticeLog,
+    tracers: Sequence[str] | None = None,
+    patients: Sequence[str] | None = None,
+    max_distance_mm: float = 15.0,
+) -> CohortOutput:
+    """Compare the folders of ``fusin read``; the matches of lesions across scans become a table to review.
+
+    Raises
+    ------
+    InputError
+        For a folder without a reading, two readings of one patient with one tracer, or more than two tracers and none
+        named.
+    """
+    made = findings_from_readings(folders, log, tracers=tracers, patients=patients, max_distance_mm=max_distance_mm)
+    output = _compared(made.findings, folders, options, log)
+    tables = [CohortTable(name="findings", title="Findings", frame=made.findings, on_page=False)]
+    tables.append(CohortTable(name="lesion-matches", title="Lesion matches to review", frame=made.review))
+    text = "Lesions of the scans of one patient were brought together by distance; a reader has to confirm each match."
+    section = CohortSection(name="matches", title="Lesion matches", text=(text,), tables=tuple(tables))
+    return replace(output, sections=(*output.sections, section))
+
+
+def plan_comparison(
+    first_only: float, second_only: float, *, power: float, test: McNemarVariant, log: NoticeLog
+) -> CohortOutput:
+    """Number of patients for a McNemar comparison with expected discordant shares."""
+    import pandas as pd
+
+    size = mcnemar_sample_size(first_only, second_only, power=power, test=test)
+    sentence = (
+        f"{size.n} patients show a difference between {first_only:.1%} seen by the first tracer alone and {second_only:.1%} "
+        f"by the second alone with a power of {size.power:.1%} ({size.test}, two-sided alpha {size.alpha:g}); Connor's formula "
+        f"gives {size.connor}, Miettinen's {size.miettinen}."
+    )
+    table = CohortTable(name="plan", title="Sample size", frame=pd.DataFrame([size.to_json()]))
+    parameters = {"first_only": first_only, "second_only": second_only, "power": power, "test": test}
+    return CohortOutput(
+        title="Sample size of a paired comparison", document={"plan": size.to_json()},
+        sections=(CohortSection(name="plan", title="Sample size", text=(sentence,), tables=(table,)),),
+        summary=(sentence,), notices=log.notices, provenance=provenance_of((), parameters),
+    )  # fmt: skip
+
+
+def _one_table(parts: Sequence[pd.DataFrame], log: NoticeLog) -> pd.DataFrame:
+    import pandas as pd
+
+    if len(parts) == 1:
+        return parts[0]
+    return read_table(pd.concat(parts, ignore_index=True), FINDINGS, log, where="finding tables")
+
+
+def _counted(path: Path, options: CompareOptions, log: NoticeLog) -> CohortOutput:
+    """Each row of a table of paired counts compared on its own."""
+    counts = read_table(path, PAIRED_COUNTS, log)
+    found = []
+    for row in counts.to_dict("records"):
+        cells = [int(row[name]) for name in ("both", "first_only", "second_only", "neither")]
+        found.append(
+            compare_counts(
+                *cells, first=options.first or "first", second=options.second or "second", unit=options.unit,
+                label=str(row["label"]), interval=options.interval,
+            )
+        )  # fmt: skip
+    for one in found:
+        log.extend(one.notices)
+    title = f"{found[0].first} against {found[0].second}"
+    frame = _flat(found)
+    table = CohortTable(name="comparison", title="Paired detection", frame=frame, shown=_shown(frame))
+    text = tuple(f"{one.label}: {s}" for one in found for s in _sentences(one)[:1])
+    return CohortOutput(
+        title=title, document={"tables": [one.to_json() for one in found]},
+        sections=(CohortSection(name="comparison", title=title, text=text, tables=(table,)),),
+        summary=text, notices=log.notices, provenance=provenance_of((path,), options.to_json()),
+    )  # fmt: skip
+
+
+def _compared(findings: pd.DataFrame, paths: Sequence[Path], options: CompareOptions, log: NoticeLog) -> CohortOutput:
+    first, second = _two_tracers(findings, options)
+    rates = detection_rates(findings, log, by=options.by, interval=options.interval, absent=options.absent)
+    matrices = shared_lesions(
+        findings, log, by=options.by[0] if options.by else None, unit=options.unit, absent=options.absent
+    )
+    result = compare(
+        findings, first, second, log, unit=options.unit, by=options.by, metrics=options.metrics,
+        value_test=options.value_test, multiplicity=options.adjust, interval=options.interval, absent=options.absent,
+    )  # fmt: skip
+    sections = [
+        _detection_section(rates, first, second),
+        _shared_section(matrices),
+        _paired_section(result),
+        *_value_sections(result, findings, options.unit),
+    ]
+    document = result.to_json() | {
+        "detection": rates.to_json()["rates"],
+        "shared": [m.to_json() for m in matrices],
+        "ihc": None,
+    }
+    inputs = [*paths]
+    if options.ihc is not None:
+        inputs.append(options.ihc)
+        section, tests = _ihc_section(options.ihc, log)
+        sections.append(section)
+        document["ihc"] = tests
+    return CohortOutput(
+        title=f"{first} against {second}", document=document, sections=tuple(sections),
+        summary=_sentences(result.overall), notices=log.notices, provenance=provenance_of(inputs, options.to_json()),
+    )  # fmt: skip
+
+
+def _two_tracers(findings: pd.DataFrame, options: CompareOptions) -> tuple[str, str]:
+    present = list(dict.fromkeys(str(t) for t in findings["tracer"]))
+    if options.first and options.second:
+        tracers_of(findings, (options.first, options.second))
+        return options.first, options.second
+    if len(present) == 2:
+        first = options.first or next(t for t in present if t != options.second)
+        tracers_of(findings, (first,))
+        return first, options.second or next(t for t in present if t != first)
+    raise InputError("finding table", "tracer", ", ".join(present), "two tracers, or --first and --second")
+
+
+def _sentences(found: PairedDetection) -> tuple[str, ...]:
+    rates = (
+        f"{found.first} detected {estimate_text(found.first_rate, percent=True)} and {found.second} "
+        f"{estimate_text(found.second_rate, percent=True)} of {found.n} {found.unit}s ({found.first_rate.method} intervals); "
+        f"{p_text(found.primary)}."
+    )
+    agreement = f"Both {found.both}, {found.first} alone {found.first_only}, {found.second} alone {found.second_only}, "
+    agreement += f"neither {found.neither}; kappa {estimate_text(found.kappa)}."
+    return rates, agreement
+
+
+def _flat(found: Sequence[PairedDetection]) -> pd.DataFrame:
+    frame = Comparison(overall=found[0], strata=tuple(found[1:]), values=(), tests=()).to_table()
+    return frame.assign(stratum=[d.label or "all" for d in found])
+
+
+def _shown(frame: pd.DataFrame) -> Any:
+    return shown_columns(frame, percent=[c for c in _RATES if c in frame.columns], leave_out=("mcnemar_chi2_p",))
+
+
+def _detection_section(rates: DetectionTable, first: str, second: str) -> CohortSection:
+    frame = rates.to_table()
+    table = CohortTable(
+        name="detection", title="Detection rates", frame=frame, shown=shown_columns(frame, percent=_RATES)
+    )
+    text = "Share of what was assessed. Where patients have several lesions, the clustered interval is the one to quote."
+    return CohortSection(
+        name="detection", title="Detection rates", text=(text,), tables=(table,), figures=figures.detection_figures(rates)
+    )
+
+
+def _shared_section(matrices: Sequence[SharedLesions]) -> CohortSection:
+    import pandas as pd
+
+    parts = [m.to_table().assign(**{"group": m.label or "all"}) for m in matrices]
+    frame = pd.concat(parts, ignore_index=True)
+    frame = frame[["group", *[c for c in frame.columns if c != "group"]]]
+    table = CohortTable(name="shared-lesions", title="Exclusive and shared", frame=frame)
+    text = "Exactly: seen by these tracers and no other. At least: seen by these, whatever the others show."
+    return CohortSection(
+        name="shared", title="What the tracers share", text=(text,), tables=(table,), figures=figures.shared_figures(matrices)
+    )
+
+
+def _paired_section(result: Comparison) -> CohortSection:
+    import pandas as pd
+
+    frame = _flat([result.overall, *result.strata])
+    tables = [CohortTable(name="comparison", title="Paired detection", frame=frame, shown=_shown(frame))]
+    if result.tests:
+        tests = pd.DataFrame([t.to_json() for t in result.tests])
+        title = f"All quoted tests, adjusted for their number ({result.tests[0].method})"
+        tables.append(CohortTable(name="adjusted-tests", title=title, frame=tests))
+    return CohortSection(
+        name="comparison", title="Paired detection", text=_sentences(result.overall), tables=tuple(tables)
+    )
+
+
+def _value_sections(result: Comparison, findings: pd.DataFrame, unit: Unit) -> list[CohortSection]:
+    if not result.values:
+        return []
+    frame = result.values_table()
+    table = CohortTable(name="uptake", title="Paired uptake", frame=frame)
+    drawn: tuple[Figure, ...] = figures.value_figures(result, findings, unit)
+    text = f"Differences are {result.overall.first} minus {result.overall.second} over pairs where both have a value."
+    return [CohortSection(name="uptake", title="Uptake", text=(text,), tables=(table,), figures=drawn)]
+
+
+def _ihc_section(path: Path, log: NoticeLog) -> tuple[CohortSection, dict[str, Any]]:
+    import pandas as pd
+
+    frame = score_table(read_table(path, IHC_SCORES, log))
+    if "suv_max" not in frame.columns:
+        raise InputError(path.name, "columns", ", ".join(map(str, frame.columns)), "a column named suv_max")
+    tests: dict[str, EffectTest] = {}
+    for score in ("irs", "h_score"):
+        if frame[score].notna().any():
+            values = frame[score].astype("float64").to_numpy()
+            tests[score] = correlate_with_uptake(values, frame["suv_max"].to_numpy(dtype="float64"), log)
+    rows = [
+        {"score": name, "n": t.n, "correlation": t.effect.value, "correlation_low": t.effect.low,
+         "correlation_high": t.effect.high, "correlation_method": t.effect.method, "p": t.p, "test": t.test}
+        for name, t in tests.items()
+    ]  # fmt: skip
+    text = tuple(f"{name.replace('_', '-')} against SUVmax: {estimate_text(t.effect)}, {p_text(t)}." for name, t in tests.items())
+    tables = (
+        CohortTable(name="ihc", title="Immunohistochemistry against uptake", frame=pd.DataFrame(rows)),
+        CohortTable(name="ihc-scores", title="Scores", frame=frame, on_page=False),
+    )
+    section = CohortSection(name="ihc", title="Immunohistochemistry", text=text, tables=tables,
+                            figures=figures.ihc_figures(frame))  # fmt: skip
+    return section, {name: t.to_json() for name, t in tests.items()}
