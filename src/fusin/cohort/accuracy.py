@@ -135,10 +135,8 @@ def accuracy_counts(
     Parameters
     ----------
     tp, fn, fp, tn : true positives, false negatives, false positives, true negatives
-    interval : of the proportions; ``wald`` only to reproduce published intervals
-    level : confidence level
-    index_test, reference : names
-    unit : what was counted
+    interval, level : of the proportions; ``wald`` only to reproduce published intervals
+    index_test, reference, unit : names, and what was counted
     reference_tests : tests that make up the reference standard, for the check of incorporation
 
     Raises
@@ -152,21 +150,18 @@ def accuracy_counts(
     >>> [round(x, 3) for x in (hu.sensitivity.value, hu.sensitivity.low, hu.sensitivity.high)]
     [0.767, 0.614, 0.882]
     """
-    what = "accuracy"
-    counts = [whole_number(v, k, what=what) for v, k in ((tp, "tp"), (fn, "fn"), (fp, "fp"), (tn, "tn"))]
-    if not sum(counts):
-        raise MissingValue(what, "all four counts are 0", "at least one unit", "NO_UNITS")
-    a, b, c, d = counts
+    a, b, c, d = (whole_number(v, k, what="accuracy") for v, k in ((tp, "tp"), (fn, "fn"), (fp, "fp"), (tn, "tn")))
+    if not a + b + c + d:
+        raise MissingValue("accuracy", "all four counts are 0", "at least one unit", "NO_UNITS")
     log = NoticeLog()
     _warn_of_design(index_test, reference, reference_tests, log)
     _warn_of_counts(a, b, c, d, log)
-
-    shares = [
-        proportion(k, n, method=interval, level=level)
-        for k, n in ((a, a + b), (d, c + d), (a, a + c), (d, b + d), (a + d, sum(counts)), (a + b, sum(counts)))
-    ]
+    shares = _shares(a, b, c, d, interval, level)
     return Accuracy(
-        tp=a, fn=b, fp=c, tn=d,
+        tp=a,
+        fn=b,
+        fp=c,
+        tn=d,
         sensitivity=shares[0],
         specificity=shares[1],
         ppv=shares[2],
@@ -182,6 +177,13 @@ def accuracy_counts(
         unit=unit,
         notices=log.notices,
     )
+
+
+def _shares(tp: int, fn: int, fp: int, tn: int, interval: ProportionMethod, level: float) -> tuple[Estimate, ...]:
+    """Sensitivity, specificity, PPV, NPV, accuracy and prevalence."""
+    n = tp + fn + fp + tn
+    parts = ((tp, tp + fn), (tn, fp + tn), (tp, tp + fp), (tn, fn + tn), (tp + tn, n), (tp + fn, n))
+    return tuple(proportion(k, of, method=interval, level=level) for k, of in parts)
 
 
 def _youden_index(tp: int, fn: int, fp: int, tn: int, level: float) -> Estimate:

@@ -139,8 +139,7 @@ def compare(
     first, second : tracers; every difference is first - second
     log : receives the doubts
     unit : lesions, or patients (seen when any lesion is; SUV of the hottest lesion)
-    by : group columns for strata
-    metrics : columns to compare; all that the table holds without it
+    by, metrics : group columns for strata, and columns to compare (all that the table holds without it)
     value_test : Wilcoxon signed-rank with the Hodges-Lehmann difference, or paired t
     multiplicity : adjustment over all quoted tests
     interval, level : of rates and effects

@@ -81,10 +81,9 @@ def power_mcnemar_simulated(
         rates when a patient's lesions are alike for one tracer.
     """
     _check(patients, simulations, {"first": first, "second": second, "alpha": alpha})
-    if lesions_per_patient < 1:
-        raise InvalidValue("power", f"{lesions_per_patient:g} lesions per patient", "a mean of at least 1")
-    if test not in ("mid_p", "exact", "chi2", "chi2_corrected"):
-        raise InvalidValue("power", f"test {test!r}", "mid_p, exact, chi2 or chi2_corrected")
+    if lesions_per_patient < 1 or test not in ("mid_p", "exact", "chi2", "chi2_corrected"):
+        found = f"test {test!r} with {lesions_per_patient:g} lesions per patient"
+        raise InvalidValue("power", found, "mid_p, exact, chi2 or chi2_corrected, and a mean of at least 1")
     rng, alike = np.random.default_rng(seed), shares or LatentShares()
     hits = naive = total = 0
     known: dict[tuple[int, int], bool] = {}
@@ -102,15 +101,13 @@ def power_mcnemar_simulated(
             p = gee_compare(seen[:, 0], seen[:, 1], owner).test.p
             hits += p is not None and p <= alpha
     several = lesions_per_patient > 1
-    name = "GEE" if several else f"McNemar {test}"
     return PowerSimulation(
         power=proportion(hits if several else naive, simulations),
-        aim=f"{name} p <= {alpha:g}",
+        aim=f"{'GEE' if several else f'McNemar {test}'} p <= {alpha:g}",
         patients=patients,
         units=total / simulations,
         truth={"first": first, "second": second, "lesions_per_patient": lesions_per_patient,
-               "patient_share": alike.patient, "patient_tracer_share": alike.patient_tracer,
-               "lesion_share": alike.lesion},
+               "patient_share": alike.patient, "patient_tracer_share": alike.patient_tracer, "lesion_share": alike.lesion},
         naive=proportion(naive, simulations) if several else None,
     )  # fmt: skip
 

@@ -355,6 +355,9 @@ def _check_native_length(source: Source, dataset: Any, header: Header) -> None:
     bits = header.unsigned(Tag.BITS_ALLOCATED) or 16
     frames = int(header.number(Tag.NUMBER_OF_FRAMES) or 1)
     needed = rows * columns * frames * (header.unsigned(Tag.SAMPLES) or 1) * bits // 8
-    found = len(dataset[0x7FE00010].value or b"")
+    try:
+        found = len(dataset[0x7FE00010].value or b"")
+    except Exception as err:  # a damaged representation or length makes pydicom raise many kinds
+        raise Unreadable("UNREADABLE_FILE", f"{source.name}: damaged pixels ({type(err).__name__}: {err})") from err
     if found < needed:
         raise Unreadable("TRUNCATED_FILE", f"{source.name}: the pixels need {needed} bytes and only {found} are there")

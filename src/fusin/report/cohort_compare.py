@@ -7,19 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from fusin.cohort.comparison import compare, compare_counts, findings_from_readings
 from fusin.cohort.comparison_results import Comparison, PairedDetection
 from fusin.cohort.detection import DetectionTable, SharedLesions, detection_rates, shared_lesions
 from fusin.cohort.ihc import correlate_with_uptake, score_table
 from fusin.cohort.table_files import load
 from fusin.cohort.tables import FINDINGS, IHC_SCORES, PAIRED_COUNTS, read_table
-from fusin.cohort.units import Absent, Unit, tracers_of
+from fusin.cohort.units import Absent, Unit, Units, patients_of, side_by_side, tracers_of
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
-from fusin.report import cohort_compare_figures as figures
+from fusin.report.cohort_figures import bland_altman_plot, paired_plot, rate_bars, upset_plot
 from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
 from fusin.report.plate import Figure
 from fusin.report.table_text import estimate_text, p_text, shown_columns
+from fusin.stats.bland_altman import bland_altman
 from fusin.stats.proportions import ProportionMethod
 from fusin.stats.sample_size import McNemarVariant, mcnemar_sample_size
 
@@ -30,6 +33,16 @@ if TYPE_CHECKING:
 
 __all__ = ["CompareOptions", "compare_cells", "compare_readings", "compare_tables", "plan_comparison"]
 
+_METRIC_TITLES = {
+    "suv_max": "SUVmax [g/mL]",
+    "suv_mean": "SUVmean [g/mL]",
+    "suv_peak": "SUVpeak [g/mL]",
+    "tbr_blood_pool": "SUVmax to blood pool",
+    "tbr_liver": "SUVmax to liver",
+    "volume_ml": "volume [mL]",
+}
+_DRAWN_METRICS = ("suv_max", "suv_peak", "tbr_blood_pool", "tbr_liver")
+_DRAWN_METRICS = ("suv_max", "suv_peak", "tbr_blood_pool", "tbr_liver")
 _RATES = ("first", "second", "difference", "rate", "rate_low", "clustered")
 
 
@@ -40,6 +53,7 @@ class CompareOptions:
     Attributes
     ----------
     first, second : tracers; None takes those of a table that holds two
+    agreement : quantity whose limits of agreement are wanted, for repeated scans or two readers
     ihc : table of immunohistochemistry, whose scores are set against uptake
     """
 
@@ -52,6 +66,7 @@ class CompareOptions:
     adjust: Literal["holm", "bh"] = "holm"
     interval: ProportionMethod = "wilson"
     absent: Absent = "unknown"
+    agreement: str | None = None
     ihc: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -189,13 +204,19 @@ def _compared(findings: pd.DataFrame, paths: Sequence[Path], options: CompareOpt
         _detection_section(rates, first, second),
         _shared_section(matrices),
         _paired_section(result),
-        *_value_sections(result, findings, options.unit),
     ]
+    units = _units(findings, (first, second), options)
+    if result.values:
+        sections.append(_value_section(result, units))
     document = result.to_json() | {
         "detection": rates.to_json()["rates"],
         "shared": [m.to_json() for m in matrices],
+        "agreement": None,
         "ihc": None,
     }
+    if options.agreement is not None:
+        section, document["agreement"] = _agreement_section(units, options.agreement)
+        sections.append(section)
     inputs = [*paths]
     if options.ihc is not None:
         inputs.append(options.ihc)
@@ -245,9 +266,11 @@ def _detection_section(rates: DetectionTable, first: str, second: str) -> Cohort
     table = CohortTable(
         name="detection", title="Detection rates", frame=frame, shown=shown_columns(frame, percent=_RATES)
     )
-    text = "Share of what was assessed. Where patients have several lesions, the clustered interval is the one to quote."
+    text = (
+        "Share of what was assessed. Where patients have several lesions, the clustered interval is the one to quote."
+    )
     return CohortSection(
-        name="detection", title="Detection rates", text=(text,), tables=(table,), figures=figures.detection_figures(rates)
+        name="detection", title="Detection rates", text=(text,), tables=(table,), figures=_rate_figures(rates)
     )
 
 
@@ -260,7 +283,7 @@ def _shared_section(matrices: Sequence[SharedLesions]) -> CohortSection:
     table = CohortTable(name="shared-lesions", title="Exclusive and shared", frame=frame)
     text = "Exactly: seen by these tracers and no other. At least: seen by these, whatever the others show."
     return CohortSection(
-        name="shared", title="What the tracers share", text=(text,), tables=(table,), figures=figures.shared_figures(matrices)
+        name="shared", title="What the tracers share", text=(text,), tables=(table,), figures=(upset_plot(matrices[0]),)
     )
 
 
@@ -278,14 +301,66 @@ def _paired_section(result: Comparison) -> CohortSection:
     )
 
 
-def _value_sections(result: Comparison, findings: pd.DataFrame, unit: Unit) -> list[CohortSection]:
-    if not result.values:
-        return []
+def _rate_figures(rates: DetectionTable) -> tuple[Figure, ...]:
+    """Bars for each grouping and unit; rates over all where there is no grouping."""
+    kinds = dict.fromkeys((r.unit, r.by) for r in rates.rates)
+    grouped = [k for k in kinds if k[1]] or list(kinds)
+    return tuple(
+        rate_bars(
+            [r for r in rates.rates if (r.unit, r.by) == (unit, by)],
+            name="-".join(["detection", unit, *([by] if by else [])]),
+            title=f"{unit}s detected [%]",
+        )
+        for unit, by in grouped
+    )
+
+
+def _units(findings: pd.DataFrame, tracers: tuple[str, str], options: CompareOptions) -> Units:
+    # The comparison has noted what it doubted about the same rows; a second log would say it twice.
+    lesions = side_by_side(findings, tracers, NoticeLog(), absent=options.absent)
+    if options.unit == "patient":
+        return patients_of(lesions)
+    return lesions.part(lesions.frame["lesion"].notna().to_numpy())
+
+
+def _value_section(result: Comparison, units: Units) -> CohortSection:
     frame = result.values_table()
-    table = CohortTable(name="uptake", title="Paired uptake", frame=frame)
-    drawn: tuple[Figure, ...] = figures.value_figures(result, findings, unit)
-    text = f"Differences are {result.overall.first} minus {result.overall.second} over pairs where both have a value."
-    return [CohortSection(name="uptake", title="Uptake", text=(text,), tables=(table,), figures=drawn)]
+    names = (result.overall.first, result.overall.second)
+    drawn = [
+        paired_plot(
+            units.values[v.metric][:, 0], units.values[v.metric][:, 1], names=names, result=v, log=True,
+            title=_METRIC_TITLES.get(v.metric, v.metric), name=f"paired-{v.metric.replace('_', '-')}",
+        )
+        for v in result.values
+        if v.metric in _DRAWN_METRICS
+    ]  # fmt: skip
+    text = f"Differences are {names[0]} minus {names[1]} over the pairs where both have a value."
+    tables = (CohortTable(name="uptake", title="Paired uptake", frame=frame),)
+    return CohortSection(name="uptake", title="Uptake", text=(text,), tables=tables, figures=tuple(drawn))
+
+
+def _agreement_section(units: Units, metric: str) -> tuple[CohortSection, dict[str, Any]]:
+    import pandas as pd
+
+    if metric not in units.values:
+        raise InputError("finding table", "--agreement", metric, "one of " + ", ".join(units.values))
+    pairs = units.values[metric]
+    pairs = pairs[~np.isnan(pairs).any(axis=1)]
+    found = bland_altman(pairs[:, 0], pairs[:, 1])
+    names = (units.tracers[0], units.tracers[1])
+    estimates = {"bias": found.bias, "lower limit": found.lower, "upper limit": found.upper}
+    rows = [
+        {"measure": k, "value": e.value, "value_low": e.low, "value_high": e.high, "value_method": e.method, "n": e.n}
+        for k, e in estimates.items()
+    ]
+    text = f"{_METRIC_TITLES.get(metric, metric)}, {names[0]} minus {names[1]}: bias {estimate_text(found.bias)}, limits of "
+    text += f"agreement {estimate_text(found.lower)} and {estimate_text(found.upper)}."
+    section = CohortSection(
+        name="agreement", title="Limits of agreement", text=(text,),
+        tables=(CohortTable(name="agreement", title="Limits of agreement", frame=pd.DataFrame(rows)),),
+        figures=(bland_altman_plot(found, names=names, quantity=_METRIC_TITLES.get(metric, metric)),),
+    )  # fmt: skip
+    return section, {"metric": metric, **found.to_json()}
 
 
 def _ihc_section(path: Path, log: NoticeLog) -> tuple[CohortSection, dict[str, Any]]:
@@ -304,11 +379,12 @@ def _ihc_section(path: Path, log: NoticeLog) -> tuple[CohortSection, dict[str, A
          "correlation_high": t.effect.high, "correlation_method": t.effect.method, "p": t.p, "test": t.test}
         for name, t in tests.items()
     ]  # fmt: skip
-    text = tuple(f"{name.replace('_', '-')} against SUVmax: {estimate_text(t.effect)}, {p_text(t)}." for name, t in tests.items())
+    text = tuple(
+        f"{name.replace('_', '-')} against SUVmax: {estimate_text(t.effect)}, {p_text(t)}." for name, t in tests.items()
+    )
     tables = (
         CohortTable(name="ihc", title="Immunohistochemistry against uptake", frame=pd.DataFrame(rows)),
         CohortTable(name="ihc-scores", title="Scores", frame=frame, on_page=False),
     )
-    section = CohortSection(name="ihc", title="Immunohistochemistry", text=text, tables=tables,
-                            figures=figures.ihc_figures(frame))  # fmt: skip
+    section = CohortSection(name="ihc", title="Immunohistochemistry", text=text, tables=tables)
     return section, {name: t.to_json() for name, t in tests.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fusin.report.plate import SERIES, SINGLE_MM, SMALL, Axis, Box, Figure, Plate, Series, fit_text, polyline, wrap
 from fusin.report.svg import FAINT, INK, MUTED
@@ -73,7 +74,14 @@ def roc_plot(
             _operating_point(plate, one, style, x_axis, y_axis)
         plate.line(4, y, 22, y, stroke=style.colour, stroke_width=1.5, stroke_dasharray=style.dash)
         for row, line in enumerate(lines):
-            plate.label(27, y + 10 * row, line, size=SMALL + (0.5 if not row else 0), fill=INK if not row else MUTED, class_="legend")
+            plate.label(
+                27,
+                y + 10 * row,
+                line,
+                size=SMALL + (0.5 if not row else 0),
+                fill=INK if not row else MUTED,
+                class_="legend",
+            )
         y += 10 * len(lines)
     if comparison:
         plate.label(4, y + 2, fit_text(p_text(comparison), width - 8), class_="p")
@@ -91,7 +99,9 @@ def _legend_text(one: RocSeries) -> list[str]:
     if one.cut_off:
         cut = one.cut_off
         sign = _OPERATORS.get(cut.operator, cut.operator)
-        lines.append(f"at {sign} {number_text(cut.threshold.value)}: sensitivity {estimate_text(cut.sensitivity, percent=True, digits=0)}")
+        lines.append(
+            f"at {sign} {number_text(cut.threshold.value)}: sensitivity {estimate_text(cut.sensitivity, percent=True, digits=0)}"
+        )
         lines.append(f"specificity {estimate_text(cut.specificity, percent=True, digits=0)}")
     return lines
 
@@ -102,23 +112,37 @@ def _operating_point(plate: Plate, one: RocSeries, style: Series, x_axis: Axis, 
         return
     x, y = x_axis(1.0 - cut.specificity.value), y_axis(cut.sensitivity.value)
     if cut.sensitivity.low is not None and cut.sensitivity.high is not None:
-        plate.line(x, y_axis(cut.sensitivity.low), x, y_axis(cut.sensitivity.high), stroke=style.colour, class_="interval")
+        plate.line(
+            x, y_axis(cut.sensitivity.low), x, y_axis(cut.sensitivity.high), stroke=style.colour, class_="interval"
+        )
     if cut.specificity.low is not None and cut.specificity.high is not None:
-        plate.line(x_axis(1 - cut.specificity.high), y, x_axis(1 - cut.specificity.low), y, stroke=style.colour, class_="interval")
-    plate.mark(style.shape, x, y, style.colour, size=3.2, stroke="#FFFFFF" if style.shape != "cross" else None,
-               stroke_width=0.7 if style.shape != "cross" else None, class_="operating-point", data_label=one.label,
-               data_x=f"{1.0 - cut.specificity.value:.6g}", data_y=f"{cut.sensitivity.value:.6g}")  # fmt: skip
+        plate.line(
+            x_axis(1 - cut.specificity.high),
+            y,
+            x_axis(1 - cut.specificity.low),
+            y,
+            stroke=style.colour,
+            class_="interval",
+        )
+    # A cross is made of lines and cannot have a rim.
+    rim: dict[str, Any] = {} if style.shape == "cross" else {"stroke": "#FFFFFF", "stroke_width": 0.7}
+    plate.mark(style.shape, x, y, style.colour, size=3.2, class_="operating-point", data_label=one.label,
+               data_x=f"{1.0 - cut.specificity.value:.6g}", data_y=f"{cut.sensitivity.value:.6g}", **rim)  # fmt: skip
 
 
 def _caption(shown: Sequence[RocSeries], total: int) -> str:
     if not shown:
         return "No curve to show."
-    curves = "; ".join(f"{s.label}: {s.curve.positives} with and {s.curve.negatives} without the condition" for s in shown)
+    curves = "; ".join(
+        f"{s.label}: {s.curve.positives} with and {s.curve.negatives} without the condition" for s in shown
+    )
     text = f"Empirical ROC curves. {curves}."
     methods = sorted({f"{100 * s.auc.level:g} %, {s.auc.method}" for s in shown if s.auc})
     if methods:
         text += f" Intervals of the areas: {'; '.join(methods)}."
     if any(s.cut_off for s in shown):
         text += " Markers: operating points with the intervals of sensitivity and specificity."
-        text += "".join(f" {note}." for note in sorted({s.cut_off.sensitivity.note.rstrip('.') for s in shown if s.cut_off} - {""}))
+        text += "".join(
+            f" {note}." for note in sorted({s.cut_off.sensitivity.note.rstrip(".") for s in shown if s.cut_off} - {""})
+        )
     return text + (f" The first {len(shown)} of {total} curves are shown." if len(shown) < total else "")

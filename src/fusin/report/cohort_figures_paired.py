@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -12,7 +9,6 @@ from fusin.cohort.comparison_results import PairedValues, Summary
 from fusin.errors import InputError
 from fusin.imaging.volume import FloatArray
 from fusin.report.plate import (
-    FONT,
     SERIES,
     SINGLE_MM,
     Axis,
@@ -86,7 +82,13 @@ def paired_plot(
         if result:
             _quartiles(plate, (result.first, result.second)[side], axis, places[side] + (-7, 7)[side])
         label = fit_text(names[side], 0.48 * (box.right - box.left))
-        plate.label(places[side], box.bottom + 9, label, text_anchor="middle", class_="group")
+        plate.label(
+            box.left + (0.25, 0.75)[side] * (box.right - box.left),
+            box.bottom + 9,
+            label,
+            text_anchor="middle",
+            class_="group",
+        )
     plate.line(box.left, box.bottom, box.right, box.bottom, stroke=MUTED)
     plate.label((box.left + box.right) / 2, box.bottom + 21, f"{len(pairs)} pairs", fill=MUTED, text_anchor="middle")
     if test:
@@ -145,7 +147,9 @@ def _paired_caption(n: int, left_out: int, result: PairedValues | None) -> str:
         parts.append("Circles: medians; bars: quartiles.")
         parts.append(f"First minus second: {estimate_text(result.primary.effect, method=True)}.")
     if left_out:
-        parts.append(f"{left_out} pairs could not be drawn for a missing or, on a logarithmic axis, non-positive value.")
+        parts.append(
+            f"{left_out} pairs could not be drawn for a missing or, on a logarithmic axis, non-positive value."
+        )
     return " ".join(parts) if n else "No pair to show."
 
 
@@ -176,10 +180,12 @@ def bland_altman_plot(
     neutral = 1.0 if ratio else 0.0
     ends = [v for _, e in lines for v in (e.value, e.low, e.high) if v is not None]
     y_axis = axis_over([*result.difference, *ends, neutral], 150.0, 8.0, log=ratio)
-    margin = 42.0
+    margin = 46.0
     box = Box(left_margin(y_axis), width - margin, 8.0, 150.0)
     x_axis = axis_over(result.mean, box.left, box.right, about=4)
-    plate = Plate(width_mm, box.bottom + 28 + 10 * len(lines) + 2, label=f"Bland-Altman plot of {names[0]} and {names[1]}")
+    plate = Plate(
+        width_mm, box.bottom + 28 + 10 * len(lines) + 2, label=f"Bland-Altman plot of {names[0]} and {names[1]}"
+    )
     sign = "/" if ratio else "−"
     plate.left_axis(y_axis, box, f"{word}, {names[0]} {sign} {names[1]}", grid=False)
     plate.bottom_axis(x_axis, box, f"{'geometric mean' if ratio else 'mean'} {quantity}")
@@ -203,7 +209,9 @@ def _agreement_line(plate: Plate, label: str, estimate: Estimate, axis: Axis, bo
     colour = SERIES[0].colour if label == "bias" else SERIES[1].colour
     if estimate.low is not None and estimate.high is not None:
         top, bottom = axis(estimate.high), axis(estimate.low)
-        plate.add("rect", x=box.left, width=box.right - box.left, y=top, height=bottom - top, fill=colour, fill_opacity=0.14)
+        plate.add(
+            "rect", x=box.left, width=box.right - box.left, y=top, height=bottom - top, fill=colour, fill_opacity=0.14
+        )
     y = axis(estimate.value)
     plate.line(box.left, y, box.right, y, stroke=colour, stroke_width=1.0, class_="agreement", data_line=label,
                data_value=f"{estimate.value:.6g}", stroke_dasharray=None if label == "bias" else "4 2")  # fmt: skip
@@ -227,5 +235,9 @@ def _scatter(plate: Plate, result: BlandAltman, x_axis: Axis, y_axis: Axis) -> N
 def _agreement_caption(result: BlandAltman) -> str:
     level = 100 * result.bias.level
     methods = "; ".join(dict.fromkeys((result.bias.method, result.lower.method)))
-    slope = f" Slope of differences on means: {p_text(result.proportional_test)}." if result.proportional_test.p is not None else ""
+    slope = (
+        f" Slope of differences on means: {p_text(result.proportional_test)}."
+        if result.proportional_test.p is not None
+        else ""
+    )
     return f"{result.bias.n:,} pairs. Shaded: {level:g} % intervals of bias and limits ({methods}).{slope}"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fusin.cohort.detection import DetectionRate
 from fusin.report.plate import (
     DOUBLE_MM,
-    FONT,
     SERIES,
     SINGLE_MM,
     SMALL,
@@ -21,12 +21,11 @@ from fusin.report.plate import (
     Plate,
     axis_over,
     fit_text,
-    left_margin,
     legend_height,
     text_width,
     wrap,
 )
-from fusin.report.svg import FAINT, GRID, INK, MUTED
+from fusin.report.svg import INK, MUTED
 from fusin.report.table_text import estimate_text
 from fusin.report.wording import words
 from fusin.stats.results import Estimate
@@ -39,7 +38,7 @@ __all__ = ["MOST_FOREST_ROWS", "ForestRow", "forest_plot", "forest_rows", "rate_
 MOST_FOREST_ROWS = 80
 """Rows that stay legible on one page."""
 
-_MOST_BARS = 60
+_MOST_BARS, _COUNT_SIZE = 60, 6.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,21 +66,31 @@ def forest_rows(frame: pd.DataFrame, *, group: str = "") -> tuple[ForestRow, ...
     Parameters
     ----------
     frame : with columns label, k, n, rate, low, high, method, level, added
-    group : column whose values become headings, such as ``entity``
+    group : column whose values become headings, such as ``entity``; rows of one value are brought together, one's own last
     """
-    return tuple(
+    records = frame.to_dict("records")
+    often = Counter(str(r["label"]) for r in records)
+    rows = [
         ForestRow(
-            label=str(row["label"]),
+            label=_forest_label(row, often),
             estimate=Estimate(
                 value=_maybe(row["rate"]), low=_maybe(row["low"]), high=_maybe(row["high"]), method=str(row["method"]),
                 n=int(row["n"]), k=int(row["k"]), level=float(row["level"]),
             ),
             counts=f"{int(row['k'])}/{int(row['n'])}",
-            group=str(row[group]) if group and row[group] is not None else "",
+            group=str(row[group] or ("this cohort" if row["added"] else "other")) if group else "",
             own=bool(row["added"]),
         )
-        for row in frame.to_dict("records")
-    )  # fmt: skip
+        for row in records
+    ]  # fmt: skip
+    order = list(dict.fromkeys(r.group for r in rows))
+    return tuple(sorted(rows, key=lambda r: (order.index(r.group), r.own)))
+
+
+def _forest_label(row: Mapping[Hashable, Any], often: Mapping[str, int]) -> str:
+    """The label, with the tracer where several rows have the same one."""
+    label, tracer = str(row["label"]), str(row["tracer"] or "")
+    return f"{label}, {tracer}" if often[label] > 1 and tracer else label
 
 
 def forest_plot(
@@ -216,60 +225,76 @@ def rate_bars(
     tracers = list(dict.fromkeys(r.tracer for r in rates))[: len(SERIES)]
     shown = [r for r in rates if r.tracer in tracers][:_MOST_BARS]
     chosen = width_mm or (SINGLE_MM if len(shown) <= 8 else DOUBLE_MM)
-    entries = [Entry(t, SERIES[i], "box") for i, t in enumerate(tracers)]
     width = chosen * 72 / 25.4
-    head = legend_height(entries, width - 34) + 6 if entries else 4.0
+    entries = [Entry(t, SERIES[i], "box") for i, t in enumerate(tracers)]
+    head = legend_height(entries, width - 38) + 6 if entries else 4.0
     box = Box(34.0, width - 4, head, head + 130)
     axis = Axis(low=0.0, high=1.0, start=box.bottom, stop=box.top, ticks=(0, 0.25, 0.5, 0.75, 1.0), percent=True)
+    pitch = (box.right - box.left) / max(len(groups), 1)
+    bar = min(22.0, 0.84 * pitch / max(len(tracers), 1))
+    counts = _count_lines(shown, bar)
+    below = box.bottom + 4 + 8 * len(counts[0] if counts else ())
     by = next((r.by for r in rates if r.by), "")
-    plate = Plate(chosen, box.bottom + 36 + (9 if by else 0), label=f"Detection rates of {len(tracers)} tracers in {len(groups)} groups")
+    plate = Plate(
+        chosen, below + (26 if by else 15), label=f"Detection rates of {len(tracers)} tracers in {len(groups)} groups"
+    )
     plate.legend(entries, box.left, 2, box.right - box.left)
     plate.left_axis(axis, box, title)
-    pitch = (box.right - box.left) / max(len(groups), 1)
-    bar = min(22.0, 0.8 * pitch / max(len(tracers), 1))
-    for rate in shown:
-        middle = box.left + pitch * (groups.index(rate.group) + 0.5)
-        offset = (tracers.index(rate.tracer) - (len(tracers) - 1) / 2) * bar
-        _bar(plate, rate, axis, middle + offset, bar, SERIES[tracers.index(rate.tracer)].colour)
+    for rate, lines in zip(shown, counts, strict=True):
+        place = tracers.index(rate.tracer)
+        x = box.left + pitch * (groups.index(rate.group) + 0.5) + (place - (len(tracers) - 1) / 2) * bar
+        for row, line in enumerate(lines):
+            plate.label(
+                x, box.bottom + 8 + 8 * row, line, size=_COUNT_SIZE, fill=MUTED, text_anchor="middle", class_="counts"
+            )
+        _bar(plate, rate, axis, x, bar, SERIES[place].colour)
     plate.line(box.left, box.bottom, box.right, box.bottom, stroke=MUTED)
     for place, group in enumerate(groups):
         label = fit_text(group or "all", pitch - 3)
-        plate.label(box.left + pitch * (place + 0.5), box.bottom + 22, label, text_anchor="middle", class_="group")
+        plate.label(box.left + pitch * (place + 0.5), below + 7, label, text_anchor="middle", class_="group")
     if by:
-        plate.label((box.left + box.right) / 2, box.bottom + 34, words(by).lower(), text_anchor="middle", fill=MUTED)
+        plate.label((box.left + box.right) / 2, below + 18, words(by).lower(), text_anchor="middle", fill=MUTED)
     return plate.figure(name, _bars_caption(shown, len(rates)))
+
+
+def _count_lines(rates: Sequence[DetectionRate], bar: float) -> list[tuple[str, ...]]:
+    """Counts below each bar, all in one line where they fit, else in two, else none."""
+    for separator in ("/", "\n/"):
+        lines = [tuple(f"{r.rate.k}{separator}{r.rate.n}".split("\n")) for r in rates]
+        if all(text_width(t, _COUNT_SIZE) <= bar + 1 for texts in lines for t in texts):
+            return lines
+    return [() for _ in rates]
 
 
 def _bar(plate: Plate, rate: DetectionRate, axis: Axis, x: float, bar: float, colour: str) -> None:
     found = rate.rate
-    counts = f"{found.k}/{found.n}"
-    size = min(SMALL, SMALL * (bar - 1.0) / max(text_width(counts, SMALL), 1e-9))
-    if size >= 5.0:
-        plate.label(x, axis(0) + 9, counts, size=size, fill=MUTED, text_anchor="middle", class_="counts")
     if found.value is None:
         return
-    limits = rate.clustered if rate.clustered and rate.clustered.low is not None else found
+    limits = _limits_of(rate)
     wide = 0.86 * bar
     plate.add("rect", x=x - wide / 2, width=wide, y=axis(found.value), height=axis(0) - axis(found.value), fill=colour,
               class_="rate", data_group=rate.group, data_tracer=rate.tracer, data_value=f"{found.value:.6g}",
-              title=f"{rate.tracer}, {rate.group or 'all'}: {counts}, {estimate_text(found, percent=True)}")  # fmt: skip
+              title=f"{rate.tracer}, {rate.group or 'all'}: {found.k}/{found.n}, {estimate_text(found, percent=True)}")  # fmt: skip
     if limits.low is not None and limits.high is not None:
         low, high, cap = axis(limits.low), axis(limits.high), min(3.0, wide / 3)
         # A white rim keeps the line visible on its own bar.
-        plate.line(x, low, x, high, stroke="#FFFFFF", stroke_width=2.4)
+        plate.line(x, low, x, high, stroke="#FFFFFF", stroke_width=2.0)
         plate.line(x, low, x, high, stroke=INK, stroke_width=1.0, class_="interval",
                    data_low=f"{limits.low:.6g}", data_high=f"{limits.high:.6g}")  # fmt: skip
         for y in (low, high):
             plate.line(x - cap, y, x + cap, y, stroke=INK, stroke_width=1.0)
 
 
+def _limits_of(rate: DetectionRate) -> Estimate:
+    """The clustered interval where there is one."""
+    return rate.clustered if rate.clustered and rate.clustered.low is not None else rate.rate
+
+
 def _bars_caption(rates: Sequence[DetectionRate], total: int) -> str:
     if not rates:
         return "No detection rate to show."
     clustered = any(r.clustered and r.clustered.low is not None for r in rates)
-    methods = sorted(
-        {(r.clustered if r.clustered and r.clustered.low is not None else r.rate).method for r in rates}
-    )
+    methods = sorted({_limits_of(r).method for r in rates})
     text = f"Detected of assessed {rates[0].unit}s; lines: {100 * rates[0].rate.level:g} % intervals ({'; '.join(methods)})."
     if clustered:
         text += " Intervals hold for lesions clustered within patients."

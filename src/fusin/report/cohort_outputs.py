@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fusin.errors import InputError
 from fusin.imaging.files import write_bytes_atomically
 from fusin.provenance import InputFile, Notice, Provenance, canonical_json, sha256_of, versions
+from fusin.report.cohort_page import ReportTable, Section, render_cohort_html
 from fusin.report.plate import Figure
 from fusin.report.table_text import Shown, csv_text, markdown_table, word_html
 
@@ -136,8 +137,6 @@ def write_cohort(output: CohortOutput, folder: Path) -> Mapping[str, str]:
     InputError
         When the folder is a file.
     """
-    from fusin.report.cohort_page import render_cohort_page
-
     if folder.exists() and not folder.is_dir():
         raise InputError(folder.name, "--out", "a file", "a folder, or a name that is free")
     folder.mkdir(parents=True, exist_ok=True)
@@ -152,16 +151,37 @@ def write_cohort(output: CohortOutput, folder: Path) -> Mapping[str, str]:
         put(f"{table.name}_csv", f"tables/{table.name}.csv", csv_text(table.frame))
         if table.on_page:
             put(f"{table.name}_markdown", f"tables/{table.name}.md", markdown_table(table.frame, table.shown))
-            put(f"{table.name}_word", f"tables/{table.name}.html", word_html(table.frame, table.shown, title=table.title))
+            put(
+                f"{table.name}_word",
+                f"tables/{table.name}.html",
+                word_html(table.frame, table.shown, title=table.title),
+            )
     for figure in output.figures():
         put(f"{figure.name}_svg", f"figures/{figure.name}.svg", figure.standalone())
     for name, text in output.files.items():
         put(name, name, text)
-    put("report", PAGE, render_cohort_page(output))
+    put("report", PAGE, _page(output, outputs))
     outputs["json"] = DOCUMENT
     document = {**output.to_json(), "outputs": outputs}
     write_bytes_atomically(folder / DOCUMENT, (canonical_json(document) + "\n").encode("utf-8"))
     return outputs
+
+
+def _page(output: CohortOutput, outputs: Mapping[str, str]) -> str:
+    sections = [
+        Section(
+            title=s.title,
+            lead=" ".join(s.text),
+            tables=tuple(
+                ReportTable(title=t.title, frame=t.frame, shown=t.shown, name=t.name) for t in s.tables if t.on_page
+            ),
+            figures=s.figures,
+        )
+        for s in output.sections
+    ]
+    return render_cohort_html(
+        sections, title=output.title, provenance=output.provenance, notices=output.notices, outputs=outputs
+    )
 
 
 def _remove_earlier(folder: Path) -> None:
@@ -201,6 +221,8 @@ def joined(title: str, outputs: Sequence[CohortOutput]) -> CohortOutput:
         sections=tuple(sections),
         summary=tuple(s for o in outputs for s in o.summary),
         notices=tuple(notices.values()),
-        provenance=Provenance(inputs=tuple(inputs.values()), versions=outputs[0].provenance.versions if outputs else {}),
+        provenance=Provenance(
+            inputs=tuple(inputs.values()), versions=outputs[0].provenance.versions if outputs else {}
+        ),
         files=files,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fusin.errors import InputError
+from fusin.imaging.files import write_bytes_atomically
 from fusin.imaging.phantom import DigitalPatient, Subject, TrueLesion, make_patient, write_patient
 from fusin.provenance import NoticeLog, jsonable
 from fusin.quantification.lesions import Lesion
@@ -73,32 +74,67 @@ class TruthComparison:
         }
 
 
-def _holds(lesion: Lesion, truth: TrueLesion) -> bool:
-    """Whether a candidate shares voxels with a planted lesion."""
+def _shared(lesion: Lesion, truth: TrueLesion) -> int:
+    """Voxels that a candidate shares with a planted lesion."""
     inside = {tuple(index) for index in truth.region.indices().tolist()}
-    return any(tuple(index) in inside for index in lesion.region.indices().tolist())
+    return sum(tuple(index) in inside for index in lesion.region.indices().tolist())
 
 
 def compare_with_truth(reading: Reading, patient: DigitalPatient) -> TruthComparison:
-    """Match candidates and planted lesions by shared voxels."""
+    """Match candidates and planted lesions by shared voxels; a candidate stands for one planted lesion only."""
     threshold = reading.threshold.get("suv")
-    matches, below, used = [], [], set()
+    above: list[TrueLesion] = []
+    below: list[TrueLesion] = []
     for truth in patient.lesions:
-        if threshold is not None and float(truth.region.values_in(reading.pet).max()) < threshold:
-            below.append(truth.name)
-            continue
-        holders = [lesion for lesion in reading.lesions if _holds(lesion, truth)]
-        best = max(holders, key=lambda lesion: lesion.metrics.suv_max or 0.0, default=None)
-        used |= {lesion.number for lesion in holders}
-        matches.append(
-            Match(
-                name=truth.name, planted_volume_ml=truth.volume_ml, planted_suv=truth.suv,
-                number=best.number if best else None, volume_ml=best.metrics.volume_ml if best else None,
-                suv_max=best.metrics.suv_max if best else None, suv_mean=best.metrics.suv_mean if best else None,
-            )
-        )  # fmt: skip
-    extra = tuple(lesion.number for lesion in reading.lesions if lesion.number not in used)
-    return TruthComparison(matches=tuple(matches), below=tuple(below), extra=extra)
+        dim = threshold is not None and float(truth.region.values_in(reading.pet).max()) < threshold
+        (below if dim else above).append(truth)
+    owners: dict[str, list[Lesion]] = {truth.name: [] for truth in above}
+    extra: list[int] = []
+    for lesion in reading.lesions:
+        shares = [(_shared(lesion, truth), truth.name) for truth in above]
+        share, name = max(shares, default=(0, ""))
+        if share:
+            owners[name].append(lesion)
+        else:
+            extra.append(lesion.number)
+    matches = tuple(_match(truth, owners[truth.name]) for truth in above)
+    return TruthComparison(matches=matches, below=tuple(truth.name for truth in below), extra=tuple(extra))
+
+
+def _match(truth: TrueLesion, candidates: list[Lesion]) -> Match:
+    best = max(candidates, key=lambda lesion: lesion.metrics.suv_max or 0.0, default=None)
+    return Match(
+        name=truth.name,
+        planted_volume_ml=truth.volume_ml,
+        planted_suv=truth.suv,
+        number=best.number if best else None,
+        volume_ml=best.metrics.volume_ml if best else None,
+        suv_max=best.metrics.suv_max if best else None,
+        suv_mean=best.metrics.suv_mean if best else None,
+    )
+
+
+def _fresh_folder(out: Path) -> None:
+    """An empty folder; what an earlier demo wrote is replaced, what somebody else put there is never touched."""
+    if out.exists() and not out.is_dir():
+        raise InputError(str(out), "--out", "a file", "a folder, or a name that is free")
+    present = {item.name for item in out.iterdir()} if out.exists() else set()
+    marker = out / MARKER
+    own = {MARKER, *marker.read_text(encoding="utf-8").split()} if MARKER in present else set()
+    foreign = sorted(present - own)
+    if foreign:
+        found = f"things that no demo wrote ({', '.join(foreign[:3])})"
+        raise InputError(str(out), "--out", found, "a new or empty folder, or that of an earlier demo")
+    if present:
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    marker.write_text("dicom\n", encoding="utf-8")
+
+
+def _sign_folder(out: Path) -> None:
+    """Note what the demo wrote, so that the next one knows what it may replace."""
+    names = sorted(item.name for item in out.iterdir() if item.name != MARKER)
+    write_bytes_atomically(out / MARKER, ("\n".join(names) + "\n").encode())
 
 
 def run_demo(
@@ -121,17 +157,7 @@ def run_demo(
     """
     if seed < 0:
         raise InputError("demo", "seed", seed, "0 or more")
-    if out.exists():
-        if not out.is_dir() or (any(out.iterdir()) and not (out / MARKER).exists()):
-            raise InputError(
-                str(out),
-                "--out",
-                "a folder with other things in it",
-                "a new or empty folder, or that of an earlier demo",
-            )
-        shutil.rmtree(out)
-    out.mkdir(parents=True)
-    (out / MARKER).touch()
+    _fresh_folder(out)
     progress("making the patient", 0, 2)
     subject = Subject(scan_start=Subject().injected_at + timedelta(minutes=40)) if adenoma else Subject()
     spacing = (5.0, 5.0, 5.0) if quick else (4.0728, 4.0728, 3.0)
@@ -145,4 +171,5 @@ def run_demo(
     reading, study = read_study(written.folder, log, options=options, progress=progress)
     title = "Digital patient with an adrenal adenoma" if adenoma else "Digital patient: CXCR4 PET/CT reading"
     reading = write_reading(reading, study, out, log, title=title, progress=progress)
+    _sign_folder(out)
     return reading, compare_with_truth(reading, patient)

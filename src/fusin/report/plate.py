@@ -176,10 +176,12 @@ def axis_over(
     """
     found = [float(v) for v in values if math.isfinite(v) and (v > 0 or not log)]
     low, high = (min(found), max(found)) if found else ((1.0, 10.0) if log else (0.0, 1.0))
-    ticks = _log_ticks(low, high) if log else _ticks(min(low, 0.0) if zero else low, max(high, 0.0) if zero else high, about)
-    return Axis(
-        low=ticks[0], high=ticks[-1], start=start, stop=stop, ticks=tuple(ticks), log=log, percent=percent
+    ticks = (
+        _log_ticks(low, high)
+        if log
+        else _ticks(min(low, 0.0) if zero else low, max(high, 0.0) if zero else high, about)
     )
+    return Axis(low=ticks[0], high=ticks[-1], start=start, stop=stop, ticks=tuple(ticks), log=log, percent=percent)
 
 
 def _ticks(low: float, high: float, about: int) -> list[float]:
@@ -217,7 +219,7 @@ def number_label(value: float, step: float) -> str:
     return text.replace("\u2212", "") if not any(c in "123456789" for c in text) else text
 
 
-_NARROW, _MIDDLE, _WIDE = "ijl'|.,:;! \u2009", "ftrI()[]/-\"*\\{}", "mwMW%@\u2265\u2264—"
+_NARROW, _MIDDLE, _WIDE = "ijl'|.,:;! \u2009", 'ftrI()[]/-"*\\{}', "mwMW%@\u2265\u2264—…"
 
 
 def text_width(text: str, size: float = FONT) -> float:
@@ -229,7 +231,7 @@ def text_width(text: str, size: float = FONT) -> float:
         elif sign in _MIDDLE:
             total += 0.36
         elif sign in _WIDE:
-            total += 0.88
+            total += 0.9 if sign not in "—…" else 1.0
         elif sign.isupper():
             total += 0.72
         else:
@@ -335,7 +337,9 @@ class Plate(Canvas):
             self.add("path", d=d, fill="none", stroke=colour, stroke_width=short(0.55 * size), **more)
         else:
             s = 1.2 * size
-            corners = [(0, -s), (s, 0), (0, s), (-s, 0)] if shape == "diamond" else [(0, -s), (s, 0.8 * s), (-s, 0.8 * s)]
+            corners = (
+                [(0, -s), (s, 0), (0, s), (-s, 0)] if shape == "diamond" else [(0, -s), (s, 0.8 * s), (-s, 0.8 * s)]
+            )
             d = "M" + "L".join(f"{short(x + a)} {short(y + b)}" for a, b in corners) + "Z"
             self.add("path", d=d, fill=colour, **more)
 
@@ -374,18 +378,19 @@ class Plate(Canvas):
             at, middle = x + dx, y + (row + 0.5) * _ROW
             if entry.kind == "box":
                 self.add("rect", x=at + 2, y=middle - 3.2, width=10, height=6.4, fill=entry.series.colour)
+            elif entry.kind == "line":
+                self.line(at, middle, at + 16, middle, stroke=entry.series.colour, stroke_width=1.4,
+                          stroke_dasharray=entry.series.dash)  # fmt: skip
             else:
-                if entry.kind == "line":
-                    self.line(at, middle, at + 16, middle, stroke=entry.series.colour, stroke_width=1.4,
-                              stroke_dasharray=entry.series.dash)  # fmt: skip
-                else:
-                    self.mark(entry.series.shape, at + 8, middle, entry.series.colour)
+                self.mark(entry.series.shape, at + 8, middle, entry.series.colour)
             self.label(at + 20, middle, fit_text(entry.text, width - 20), class_="legend")
 
     def notes(self, lines: Sequence[str], x: float, y: float) -> None:
         """Small lines of text from ``y`` on, 10 pt each."""
         for row, line in enumerate(lines):
-            self.label(x, y + 10 * row + 5, fit_text(line, self.width - x - 2, SMALL), size=SMALL, fill=MUTED, class_="note")
+            self.label(
+                x, y + 10 * row + 5, fit_text(line, self.width - x - 2, SMALL), size=SMALL, fill=MUTED, class_="note"
+            )
 
     def figure(self, name: str, caption: str) -> Figure:
         """The finished figure."""

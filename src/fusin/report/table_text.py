@@ -27,6 +27,7 @@ __all__ = [
     "estimate_text",
     "html_table",
     "markdown_table",
+    "number_text",
     "p_text",
     "p_value_text",
     "print_table",
@@ -111,9 +112,7 @@ def p_text(test: TestResult) -> str:
     return f"p {text if text[0] in '<>' else '= ' + text} ({test.test})"
 
 
-def estimate_text(
-    estimate: Estimate, *, digits: int | None = None, percent: bool = False, method: bool = False
-) -> str:
+def estimate_text(estimate: Estimate, *, digits: int | None = None, percent: bool = False, method: bool = False) -> str:
     """An estimate with its interval: ``0.82 (0.71 to 0.90)``, or in percent ``82.1 % (71.0 to 90.2)``.
 
     Parameters
@@ -127,6 +126,15 @@ def estimate_text(
     if estimate.value is None and estimate.note:
         text += f" ({estimate.note})"
     return f"{text} [{100 * estimate.level:g} %, {estimate.method}]" if method and estimate.low is not None else text
+
+
+def number_text(value: float | None, digits: int = 3) -> str:
+    """A number with about three significant digits and no exponent; a dash for what is missing."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    text = _plain(value, min(places, 6))
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def shown_columns(
@@ -246,8 +254,12 @@ def word_html(frame: pd.DataFrame, shown: Sequence[Shown] | None = None, *, titl
             + "</tr>"
         )
     parts.append("</tbody></table>")
-    parts += [f'<p style="font-family:Arial,sans-serif;font-size:8pt;margin:2pt 0">{escape(n)}</p>' for n in table.notes]
-    head = f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title or "Table")}</title></head>'
+    parts += [
+        f'<p style="font-family:Arial,sans-serif;font-size:8pt;margin:2pt 0">{escape(n)}</p>' for n in table.notes
+    ]
+    head = (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title or "Table")}</title></head>'
+    )
     return f"{head}<body>{''.join(parts)}</body></html>\n"
 
 
@@ -284,12 +296,16 @@ def _cells(frame: pd.DataFrame, column: Shown) -> list[str]:
         values = frame[column.name].tolist() if column.name else [None] * len(frame)
         ends = zip(values, frame[column.low].tolist(), frame[column.high].tolist(), strict=True)
         unit = "" if column.percent else None
-        return [_with_limits(_number(v), _number(a), _number(b), column.digits, column.percent, unit) for v, a, b in ends]
+        return [
+            _with_limits(_number(v), _number(a), _number(b), column.digits, column.percent, unit) for v, a, b in ends
+        ]
     values = frame[column.name].tolist()
     if column.test:
         pairs = zip(values, frame[column.test].tolist(), strict=True)
         return [
-            f"{p_value_text(_number(p))} ({t})" if _number(p) is not None and not _missing(t) else p_value_text(_number(p))
+            f"{p_value_text(_number(p))} ({t})"
+            if _number(p) is not None and not _missing(t)
+            else p_value_text(_number(p))
             for p, t in pairs
         ]
     if column.p:
@@ -337,7 +353,12 @@ def _common_digits(values: Sequence[Any]) -> int:
 
 
 def _with_limits(
-    value: float | None, low: float | None, high: float | None, digits: int | None, percent: bool, unit: str | None = " %"
+    value: float | None,
+    low: float | None,
+    high: float | None,
+    digits: int | None,
+    percent: bool,
+    unit: str | None = " %",
 ) -> str:
     scale = 100.0 if percent else 1.0
     given = [None if v is None or not math.isfinite(v) else scale * v for v in (value, low, high)]
@@ -357,10 +378,7 @@ def _with_limits(
 def _interval_digits(given: Sequence[float | None]) -> int:
     """Decimals by the width of the interval: two digits of it are worth printing, a third is not."""
     value, low, high = given
-    if low is not None and high is not None and high > low:
-        size = high - low
-    else:
-        size = abs(value or 0.0) or 1.0
+    size = high - low if low is not None and high is not None and high > low else abs(value or 0.0) or 1.0
     return min(4, max(0, 1 - math.floor(math.log10(size))))
 
 
