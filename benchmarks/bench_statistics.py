@@ -180,8 +180,8 @@ def with_r(table: Table, script: tuple[str, str], data: Arrays) -> None:
     table.rows[f"R {package}"] = Timing(float(numbers[-2]), float(numbers[-1]))
 
 
-def main() -> None:
-    """Print the three tables."""
+def tables() -> list[Table]:
+    """One table per task."""
     data, roc = findings(np.random.default_rng(0)), scores(np.random.default_rng(1), ROC_FINDINGS)
     large = scores(np.random.default_rng(2), FINDINGS)
     races = [
@@ -220,9 +220,17 @@ def main() -> None:
             large,
         ),
     ]
+    made = []
     for title, contenders, script, inputs in races:
         table = Table(title, take_turns(contenders))
         with_r(table, script, inputs)
+        made.append(table)
+    return made
+
+
+def main() -> None:
+    """Print all tables."""
+    for table in tables():
         print_table(table)
 
 

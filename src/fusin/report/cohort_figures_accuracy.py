@@ -56,7 +56,7 @@ def roc_plot(
     box = Box(38.0, width - 10, 6.0, 6.0 + width - 48)
     texts = [_legend_text(s) for s in shown]
     rows = [line for lines in texts for line in lines]
-    plate = Plate(width_mm, box.bottom + 30 + 10 * len(rows) + (12 if comparison else 0) + 2,
+    plate = Plate(width_mm, box.bottom + 33 + 10 * len(rows) + (12 if comparison else 0) + 2,
                   label="ROC curve of " + ", ".join(s.label for s in shown))  # fmt: skip
     ticks = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     x_axis = Axis(low=0.0, high=1.0, start=box.left, stop=box.right, ticks=ticks)
@@ -64,7 +64,7 @@ def roc_plot(
     plate.left_axis(y_axis, box, "sensitivity")
     plate.bottom_axis(x_axis, box, "1 − specificity", grid=True)
     plate.line(box.left, box.bottom, box.right, box.top, stroke=FAINT, stroke_dasharray="3 2", stroke_width=0.6)
-    y = box.bottom + 31
+    y = box.bottom + 34
     for one, style, lines in zip(shown, SERIES, texts, strict=False):
         steps = _steps(one.curve)
         plate.add("path", d=polyline([(x_axis(a), y_axis(b)) for a, b in steps]), fill="none", stroke=style.colour,
@@ -142,7 +142,6 @@ def _caption(shown: Sequence[RocSeries], total: int) -> str:
         text += f" Intervals of the areas: {'; '.join(methods)}."
     if any(s.cut_off for s in shown):
         text += " Markers: operating points with the intervals of sensitivity and specificity."
-        text += "".join(
-            f" {note}." for note in sorted({s.cut_off.sensitivity.note.rstrip(".") for s in shown if s.cut_off} - {""})
-        )
+        notes = {s.cut_off.sensitivity.note.rstrip(".") for s in shown if s.cut_off} - {""}
+        text += "".join(f" {note[:1].upper()}{note[1:]}." for note in sorted(notes))
     return text + (f" The first {len(shown)} of {total} curves are shown." if len(shown) < total else "")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from fusin.cohort.detection import SharedLesions
 from fusin.errors import InputError
 from fusin.report.plate import (
-    FONT,
     SERIES,
     SINGLE_MM,
     SMALL,
@@ -67,38 +66,49 @@ def concordance_map(
     bottom = head + tall * len(categories)
     notes = _agreement_notes(counts, agreement, kappa)
     plate = Plate(width_mm, bottom + 6 + 10 * len(notes) + 3, label=f"Concordance of {names[0]} and {names[1]}")
-    most = max([c for row in counts for c in row], default=0)
     plate.label(
         left + (width - left - 6) / 2, 7, fit_text(names[1], width - left), text_anchor="middle", font_weight="bold"
     )
     middle = (head + bottom) / 2
-    plate.text(7, middle, fit_text(names[0], max(bottom - head, 40)), size=FONT, text_anchor="middle", font_weight="bold",
-               transform=f"rotate(-90 7 {middle:.2f})", dominant_baseline="middle")  # fmt: skip
+    plate.turned(7, middle, fit_text(names[0], max(bottom - head, 40)), text_anchor="middle", font_weight="bold")
     for place, category in enumerate(across):
         x = left + cell * (place + 0.5)
         if turned:
-            plate.text(x, head - 3, fit_text(category, 60), size=FONT, dominant_baseline="middle", class_="column",
-                       transform=f"rotate(-90 {x:.2f} {head - 3:.2f})")  # fmt: skip
+            plate.turned(x, head - 3, fit_text(category, 60), class_="column")
         else:
             plate.label(x, head - 6, category, text_anchor="middle", class_="column")
     for row, category in enumerate(categories):
-        y = head + tall * row
-        plate.label(left - 4, y + tall / 2, fit_text(category, left - 24), text_anchor="end", class_="row")
-        for place, count in enumerate(counts[row]):
-            colour, ink = _shade(count / most if most else 0.0)
-            plate.add("rect", x=left + cell * place, y=y, width=cell, height=tall, fill=colour, stroke="#FFFFFF",
-                      stroke_width=1, class_="cell", data_row=category, data_column=across[place], data_count=str(count))  # fmt: skip
-            plate.label(left + cell * (place + 0.5), y + tall / 2, f"{count:,}", fill=ink, text_anchor="middle")
-    for row, category in enumerate(categories):
-        if category in across:
-            x = left + cell * across.index(category)
-            plate.add("rect", x=x + 1.2, y=head + tall * row + 1.2, width=cell - 2.4, height=tall - 2.4, fill="none",
-                      stroke=SERIES[1].colour, stroke_width=1.2, class_="equal")  # fmt: skip
+        plate.label(left - 4, head + tall * (row + 0.5), fit_text(category, left - 24), text_anchor="end", class_="row")
+    _cells(plate, counts, categories, across, (left, head, cell, tall))
     plate.notes(notes, 4, bottom + 6)
     total = sum(map(sum, counts))
     return plate.figure(
         name, f"{total:,} units by {names[0]} (rows) and {names[1]} (columns); frames mark equal verdicts."
     )
+
+
+def _cells(
+    plate: Plate,
+    counts: Sequence[Sequence[int]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    place: tuple[float, float, float, float],
+) -> None:
+    """Cells with their counts, then frames about equal verdicts; ``place`` is left, top, width and height of the first."""
+    left, top, wide, tall = place
+    most = max([c for row in counts for c in row], default=0)
+    for i, first in enumerate(rows):
+        for j, second in enumerate(columns):
+            count, x, y = counts[i][j], left + wide * j, top + tall * i
+            colour, ink = _shade(count / most if most else 0.0)
+            plate.add("rect", x=x, y=y, width=wide, height=tall, fill=colour, stroke="#FFFFFF", stroke_width=1,
+                      class_="cell", data_row=first, data_column=second, data_count=str(count))  # fmt: skip
+            plate.label(x + wide / 2, y + tall / 2, f"{count:,}", fill=ink, text_anchor="middle")
+    for i, first in enumerate(rows):
+        if first in columns:
+            x, y = left + wide * columns.index(first), top + tall * i
+            plate.add("rect", x=x + 1.2, y=y + 1.2, width=wide - 2.4, height=tall - 2.4, fill="none",
+                      stroke=SERIES[1].colour, stroke_width=1.2, class_="equal")  # fmt: skip
 
 
 def _shade(share: float) -> tuple[str, str]:
@@ -136,7 +146,7 @@ def upset_plot(result: SharedLesions, *, name: str = "shared-lesions", width_mm:
     wide_name = max(text_width(t) for t in names)
     totals = [result.total(t) for t in result.tracers]
     wide_total = 26.0
-    left = 4 + wide_total + 20 + wide_name + 8
+    left = 24 + wide_total + 5 + wide_name + 8
     axis = axis_over([c for _, c in sets], 92.0, 12.0, zero=True, about=4)
     box = Box(max(left, left_margin(axis) + 2), width - 4, 12.0, 92.0)
     pitch_y = 14.0
@@ -145,8 +155,7 @@ def upset_plot(result: SharedLesions, *, name: str = "shared-lesions", width_mm:
     )
     plate.left_axis(axis, box, "", grid=True)
     x_title = box.left - left_margin(axis) + 8
-    plate.text(x_title, 52, f"{result.unit}s", size=FONT, text_anchor="middle", class_="title-y",
-               transform=f"rotate(-90 {x_title:.2f} 52)", dominant_baseline="middle")  # fmt: skip
+    plate.turned(x_title, 52, f"{result.unit}s", text_anchor="middle", class_="title-y")
     pitch = (box.right - box.left) / max(len(sets), 1)
     for row, label in enumerate(names):
         y = box.bottom + 8 + pitch_y * (row + 0.5)

@@ -16,10 +16,12 @@ from fusin.report.plate import (
     Figure,
     Plate,
     axis_over,
+    counted,
     fit_text,
     left_margin,
     polyline,
     spread,
+    wrap,
 )
 from fusin.report.svg import FAINT, INK, MUTED, short
 from fusin.report.table_text import estimate_text, p_text
@@ -64,8 +66,8 @@ def paired_plot(
     width = width_mm * 72 / 25.4
     axis = axis_over(pairs.ravel(), 172.0, 12.0, log=log, zero=not log)
     box = Box(left_margin(axis), width - 6, 12.0, 172.0)
-    test = p_text(result.primary) if result else ""
-    plate = Plate(width_mm, box.bottom + 30 + (10 if test else 0), label=f"{title} by {names[0]} and {names[1]}")
+    test = wrap(p_text(result.primary), width - 6) if result else []
+    plate = Plate(width_mm, box.bottom + 30 + 10 * len(test), label=f"{title} by {names[0]} and {names[1]}")
     plate.left_axis(axis, box, title)
     places = (box.left + 0.31 * (box.right - box.left), box.left + 0.69 * (box.right - box.left))
     if len(pairs) <= MOST_LINES:
@@ -90,9 +92,11 @@ def paired_plot(
             class_="group",
         )
     plate.line(box.left, box.bottom, box.right, box.bottom, stroke=MUTED)
-    plate.label((box.left + box.right) / 2, box.bottom + 21, f"{len(pairs)} pairs", fill=MUTED, text_anchor="middle")
-    if test:
-        plate.label(width / 2, box.bottom + 32, fit_text(test, width - 4), text_anchor="middle", class_="p")
+    plate.label(
+        (box.left + box.right) / 2, box.bottom + 21, counted(len(pairs), "pair"), fill=MUTED, text_anchor="middle"
+    )
+    for row, line in enumerate(test):
+        plate.label(width / 2, box.bottom + 32 + 10 * row, line, text_anchor="middle", class_="p")
     return plate.figure(name, _paired_caption(len(pairs), left_out, result))
 
 
@@ -140,7 +144,7 @@ def _quartiles(plate: Plate, summary: Summary, axis: Axis, x: float) -> None:
 
 
 def _paired_caption(n: int, left_out: int, result: PairedValues | None) -> str:
-    parts = ["One line for each pair." if n <= MOST_LINES else f"{n:,} pairs, too many for lines."]
+    parts = ["One line for each pair." if n <= MOST_LINES else f"{counted(n, 'pair')}, too many for lines."]
     if n >= _FEWEST_FOR_SHAPE:
         parts.append("Shapes: kernel densities.")
     if result:
@@ -148,7 +152,7 @@ def _paired_caption(n: int, left_out: int, result: PairedValues | None) -> str:
         parts.append(f"First minus second: {estimate_text(result.primary.effect, method=True)}.")
     if left_out:
         parts.append(
-            f"{left_out} pairs could not be drawn for a missing or, on a logarithmic axis, non-positive value."
+            f"{counted(left_out, 'pair')} could not be drawn for a missing or, on a logarithmic axis, non-positive value."
         )
     return " ".join(parts) if n else "No pair to show."
 

@@ -21,6 +21,7 @@ from fusin.report.plate import (
     Plate,
     Series,
     axis_over,
+    counted,
     fit_text,
     left_margin,
     legend_height,
@@ -39,6 +40,8 @@ MOST_BARS, MOST_LANES = 600, 80
 """Bars that are drawn one by one; lanes that stay legible on one page."""
 
 _SHORT_METRICS = {"ctv_ml": "CXCR4 tumour volume", "tlu_g": "TLU", "suv_peak": "SUVpeak"}
+_FRAMEWORKS = {"lugano": "Lugano", "percist": "PERCIST", "imwg": "IMWG"}
+_MOST_TICKS, _KEY_SIZE = 300, 7.5
 _TICK_STEPS = (1, 2, 3, 6, 12, 24, 36, 60, 120)
 
 
@@ -67,7 +70,7 @@ def survival_plot(
     names = [fit_text(n, 60.0, SMALL) for n in shown] if len(shown) > 1 else ["patients"][: len(shown)]
     left = max(38.0, 8.0 + max([text_width(n, SMALL) for n in names], default=0.0) + 10)
     head = _survival_head(shown, test, width)
-    top = 8.0 + 11 * len(head)
+    top = 11.0 + 11 * len(head)
     box = Box(left, width - 10, top, top + 135)
     x_axis = _time_axis([float(c.time[-1]) for c in shown.values()], box)
     y_axis = Axis(low=0.0, high=1.0, start=box.bottom, stop=box.top, ticks=(0, 0.25, 0.5, 0.75, 1.0), percent=True)
@@ -76,7 +79,7 @@ def survival_plot(
         y = 9.5 + 11 * row
         if key is not None:
             plate.line(4, y, 20, y, stroke=key.colour, stroke_width=1.5, stroke_dasharray=key.dash)
-        plate.label(24, y, text, class_="legend")
+        plate.label(24, y, text, size=_KEY_SIZE, class_="legend")
     plate.left_axis(y_axis, box, title)
     plate.bottom_axis(x_axis, box, unit)
     for (label, curve), style in zip(shown.items(), SERIES, strict=False):
@@ -98,9 +101,9 @@ def _survival_head(
     """Lines above the plot, each with the series whose key stands before it."""
     head: list[tuple[str, Series | None]] = []
     for (label, curve), style in zip(curves.items(), SERIES, strict=False):
-        lines = wrap(_curve_text(label if len(curves) > 1 else "", curve), width - 26)
+        lines = wrap(_curve_text(label if len(curves) > 1 else "", curve), width - 26, _KEY_SIZE)
         head += [(line, style if not row else None) for row, line in enumerate(lines)]
-    return head + [(line, None) for line in (wrap(p_text(test), width - 26) if test else [])]
+    return head + [(line, None) for line in (wrap(p_text(test), width - 26, _KEY_SIZE) if test else [])]
 
 
 def _curve_text(label: str, curve: KaplanMeier) -> str:
@@ -153,7 +156,7 @@ def _curve(plate: Plate, label: str, curve: KaplanMeier, style: Series, x_axis: 
     plate.add("path", d=polyline([(x_axis(x), y_axis(y)) for x, y in _stairs(times, survival)]), fill="none",
               stroke=style.colour, stroke_width=1.4, stroke_dasharray=style.dash, class_="curve", data_group=label,
               data_n=curve.n, data_events=curve.n_events, data_last=f"{survival[-1]:.6g}")  # fmt: skip
-    if ticks:
+    if 0 < int(curve.censored.sum()) <= _MOST_TICKS:
         plate.add("path", d="".join(f"M{short(x)} {short(y - 2.6)}v5.2" for x, y in ticks), fill="none",
                   stroke=style.colour, stroke_width=0.8, class_="censored", data_group=label,
                   data_count=int(curve.censored.sum()))  # fmt: skip
@@ -163,7 +166,9 @@ def _survival_caption(curves: Mapping[str, KaplanMeier], total: int) -> str:
     if not curves:
         return "No curve to show."
     methods = "; ".join(dict.fromkeys(f"{100 * c.level:g} %, {c.method}" for c in curves.values()))
-    text = f"Upright ticks: censored patients. Shaded: intervals ({methods})."
+    crowded = any(int(c.censored.sum()) > _MOST_TICKS for c in curves.values())
+    left_out = f", left out where they are more than {_MOST_TICKS}" if crowded else ""
+    text = f"Upright ticks: censored patients{left_out}. Shaded: intervals ({methods})."
     return text + (f" The first {len(curves)} of {total} groups are shown." if len(curves) < total else "")
 
 
@@ -190,7 +195,7 @@ def waterfall_plot(
     n = len(result.patients)
     chosen = width_mm or (SINGLE_MM if n <= 24 else DOUBLE_MM)
     width = chosen * 72 / 25.4
-    colours = _category_colours(result, framework)
+    colours = _category_colours(result, framework if n <= MOST_BARS else None)
     entries = [Entry(label, style, "box") for label, style in colours.items()]
     head = (legend_height(entries, width - 44) + 4 if entries else 0.0) + (20 if highest is not None else 4)
     cut = [min(v, highest) if highest is not None else v for v in result.change_percent]
@@ -209,9 +214,9 @@ def waterfall_plot(
     pitch = (box.right - box.left) / max(n, 1)
     for place, patient in enumerate(result.patients if named else ()):
         x = box.left + pitch * (place + 0.5)
-        plate.text(x, box.bottom + 4, fit_text(patient, 48, 6.5), size=6.5, fill=MUTED, text_anchor="end", class_="patient",
-                   transform=f"rotate(-90 {short(x)} {short(box.bottom + 4)})", dominant_baseline="middle")  # fmt: skip
-    plate.label((box.left + box.right) / 2, box.bottom + max(tall, 4) + 7, f"{n} patients", text_anchor="middle")
+        label = fit_text(patient, 48, 6.5)
+        plate.turned(x, box.bottom + 4, label, size=6.5, fill=MUTED, text_anchor="end", class_="patient")
+    plate.label((box.left + box.right) / 2, box.bottom + max(tall, 4) + 7, counted(n, "patient"), text_anchor="middle")
     return plate.figure(name, _waterfall_caption(result, framework, highest, limits))
 
 
@@ -257,17 +262,15 @@ def _waterfall_bars(
     for i, (patient, value, drawn, category) in enumerate(
         zip(result.patients, result.change_percent, cut, categories, strict=True)
     ):
-        x, wide = box.left + pitch * i, 0.82 * pitch
+        x, wide = box.left + pitch * i, min(0.82 * pitch, 34.0)
         style = colours.get(category or "not entered", SERIES[0])
         y, tall = min(axis(drawn), axis(0)), max(abs(axis(drawn) - axis(0)), 0.6)
-        plate.add("rect", x=x + 0.09 * pitch, width=wide, y=y, height=tall, fill=style.colour, class_="bar",
+        plate.add("rect", x=x + (pitch - wide) / 2, width=wide, y=y, height=tall, fill=style.colour, class_="bar",
                   data_patient=patient, data_change=f"{value:.6g}", data_category=category or None,
                   title=f"{patient}: {value:+.1f} %{', ' + category if category else ''}")  # fmt: skip
         if drawn != value:
             plate.line(x, y + 5, x + pitch, y + 2.5, stroke="#FFFFFF", stroke_width=1.4)
-            middle = x + pitch / 2
-            plate.text(middle, y - 2, f"+{value:.0f}", size=min(SMALL, pitch), class_="cut", dominant_baseline="middle",
-                       transform=f"rotate(-90 {short(middle)} {short(y - 2)})")  # fmt: skip
+            plate.turned(x + pitch / 2, y - 2, f"+{value:.0f}", size=min(SMALL, pitch), class_="cut")
 
 
 def _waterfall_caption(
@@ -276,14 +279,12 @@ def _waterfall_caption(
     if not result.patients:
         return "No change in percent to show."
     parts = [f"Lowest change of each patient against baseline: {METRICS[result.metric]}."]
-    if framework:
-        parts.append(f"Colours: {framework} category as entered for that scan.")
+    if framework and len(result.patients) <= MOST_BARS:
+        parts.append(f"Colours: {_FRAMEWORKS[framework]} category as entered for that scan.")
     if limits:
         parts.append(f"Grey: limits of repetition, {number_text(limits[0])} to {number_text(limits[1])} %.")
     if highest is not None and max(result.change_percent) > highest:
         parts.append(f"Bars above {highest:g} % are cut and carry their value.")
-    if len(result.patients) > MOST_BARS and framework:
-        parts.append("Too many bars for colours.")
     if result.missing:
         parts.append(f"Not shown for lack of a change in percent: {len(result.missing)}.")
     return " ".join(parts)
@@ -327,7 +328,8 @@ def swimmer_plot(
         for months, label in lane.marks:
             style = styles[label]
             plate.mark(style.shape, x_axis(months), y, style.colour, size=min(2.6, 0.28 * pitch), class_="event",
-                       data_label=label, data_months=f"{months:.6g}", title=f"{lane.patient}: {label}, {months:.1f} {unit}")  # fmt: skip
+                       data_label=label, data_months=f"{months:.6g}",
+                       title=f"{lane.patient}: {label}, {months:.1f} {unit}")  # fmt: skip
     plate.line(box.left, box.top, box.left, box.bottom, stroke=MUTED)
     text = "One lane for each patient, the longest first." if shown else "No patient with follow-up."
     return plate.figure(name, text + (f" {len(shown)} of {len(lanes)} are shown." if len(shown) < len(lanes) else ""))

@@ -29,6 +29,7 @@ __all__ = [
     "Plate",
     "Series",
     "axis_over",
+    "counted",
     "fit_text",
     "left_margin",
     "legend_height",
@@ -176,6 +177,8 @@ def axis_over(
     """
     found = [float(v) for v in values if math.isfinite(v) and (v > 0 or not log)]
     low, high = (min(found), max(found)) if found else ((1.0, 10.0) if log else (0.0, 1.0))
+    if zero and low == high == 0.0:
+        high = 1.0
     ticks = (
         _log_ticks(low, high)
         if log
@@ -193,7 +196,8 @@ def _ticks(low: float, high: float, about: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if raw <= m * power * (1 + 1e-9))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(n * step, 12) for n in range(first, last + 1)]
+    digits = 10 - math.floor(math.log10(step))
+    return [round(n * step, digits) for n in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
@@ -246,6 +250,11 @@ def fit_text(text: str, width: float, size: float = FONT) -> str:
     while text and text_width(text + "…", size) > width:
         text = text[:-1]
     return text.rstrip() + "…"
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: ``1 pair``, ``10,000 pairs``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def wrap(text: str, width: float, size: float = FONT, most: int = 2) -> list[str]:
@@ -319,6 +328,11 @@ class Plate(Canvas):
         """Append a text whose middle line is at ``y``."""
         self.text(x, y + 0.36 * size, text, size=size, fill=fill, **attributes)
 
+    def turned(self, x: float, y: float, text: str, *, size: float = FONT, fill: str = INK, **attributes: Any) -> None:
+        """Append a text that is read from below, its middle line at ``x``."""
+        base = x + 0.36 * size
+        self.text(base, y, text, size=size, fill=fill, transform=f"rotate(-90 {short(base)} {short(y)})", **attributes)
+
     def line(self, x1: float, y1: float, x2: float, y2: float, *, stroke: str = INK, **attributes: Any) -> None:
         """Append a straight line, 0.75 pt unless told."""
         attributes.setdefault("stroke_width", 0.75)
@@ -355,8 +369,7 @@ class Plate(Canvas):
         self.line(box.left, box.top, box.left, box.bottom, stroke=MUTED)
         middle, x = (box.top + box.bottom) / 2, 7.0
         shown = fit_text(title, box.bottom - box.top + 24)
-        self.text(x, middle, shown, size=FONT, text_anchor="middle", class_="title-y",
-                  transform=f"rotate(-90 {short(x)} {short(middle)})", dominant_baseline="middle")  # fmt: skip
+        self.turned(x, middle, shown, text_anchor="middle", class_="title-y")
 
     def bottom_axis(self, axis: Axis, box: Box, title: str, *, grid: bool = False) -> None:
         """Axis below a box; needs 25 pt below it."""

@@ -148,7 +148,8 @@ def shown_columns(
     """Choose how the columns of a frame are printed.
 
     ``x``, ``x_low`` and ``x_high`` become one column; ``p`` beside ``test`` and ``x_p`` beside ``x_test`` become p values with
-    their test. The method of an interval (``x_method``) that is the same in all rows goes below the table.
+    their test. The method of an interval (``x_method``) that is the same in all rows goes below the table,
+    and an interval that no row has is left out.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ def shown_columns(
             low=limits[0], high=limits[1], test=_test_of(name, names), p=_is_p(name),
         )  # fmt: skip
         if base and _has_limits(base, names):
-            if name.endswith("_high"):
+            if name.endswith("_high") or frame[[base + s for s in _LIMITS]].isna().all(axis=None):
                 continue
             column = replace(
                 column, name="", heading=given.get(base, words(base)), low=base + "_low", high=base + "_high",
@@ -311,7 +312,7 @@ def _cells(frame: pd.DataFrame, column: Shown) -> list[str]:
     if column.p:
         return [p_value_text(_number(v)) for v in values]
     digits = _common_digits(values) if column.digits is None and not column.percent else column.digits
-    return [_cell(v, digits, column.percent) for v in values]
+    return [_cell(v, column.digits if isinstance(v, Estimate) else digits, column.percent) for v in values]
 
 
 def _cell(value: Any, digits: int | None, percent: bool) -> str:
@@ -376,10 +377,11 @@ def _with_limits(
 
 
 def _interval_digits(given: Sequence[float | None]) -> int:
-    """Decimals by the width of the interval: two digits of it are worth printing, a third is not."""
+    """Decimals by the width of the interval, of which two digits are worth printing; without it three of the value."""
     value, low, high = given
-    size = high - low if low is not None and high is not None and high > low else abs(value or 0.0) or 1.0
-    return min(4, max(0, 1 - math.floor(math.log10(size))))
+    if low is not None and high is not None and high > low:
+        return min(4, max(0, 1 - math.floor(math.log10(high - low))))
+    return min(4, max(0, 2 - math.floor(math.log10(abs(value or low or high or 1.0)))))
 
 
 def _plain(value: float, digits: int) -> str:
