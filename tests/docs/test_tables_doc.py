@@ -1,17 +1,24 @@
-"""docs/tables.md is the schema of the tables in words: rendered from the same objects that the writers use.
+"""docs/tables.md is the schema of the tables in words: rendered from the same objects that readers and writers use.
 
 After a change of a schema run ``python tests/docs/test_tables_doc.py``, which writes the page again.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+import fusin.cohort
+from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow_up, outcome, paso, toxicity
+from fusin.cohort import tables as cohort_tables
+from fusin.cohort.tables import InputColumn, Schema
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS, Column
+from fusin.trials.fields import FieldSpec, fields
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tables.md"
 HEAD = """\
@@ -21,9 +28,9 @@ Tables are tidy: one row per finding, names in snake case with their unit. CSV i
 A missing value is empty, never 0. Columns and their order are a contract: renaming one is a breaking change and stands in
 the changelog. Positions are LPS millimetres (x to the patient's left, y to the back, z to the head); SUV is in g/mL.
 
-This page is rendered from the schemas in `fusin.quantification.tables`.
+This page is rendered from the schemas in `fusin.quantification.tables`, `fusin.cohort` and `fusin.trials`.
 """
-SECTIONS = (
+SCAN = (
     (
         "lesions",
         "`lesions.csv` and `lesions.parquet` of [`fusin read`](read.md): lesions by falling SUVpeak, then the hot regions that "
@@ -37,17 +44,123 @@ SECTIONS = (
         REGION_COLUMNS,
     ),
 )
+COHORT_HEAD = """\
+## Tables that you give
+
+CSV (comma, semicolon or tab, UTF-8), TSV or Parquet. Column names are read without regard to case; blanks and hyphens count as
+underscores. Further columns are left alone, and one whose name is close to a documented one is pointed out
+(`COLUMN_NOT_USED`). Yes and no may be written `yes`, `no`, `true`, `false`, `1`, `0`. A decimal comma is read where only one
+reading is possible. A table that cannot be used is refused with file, row and column; rows count from 1 below the header.
+"""
+INPUTS = (
+    ("findings", "[`fusin compare`](compare.md)", "one row per patient, lesion and tracer", cohort_tables.FINDINGS),
+    ("paired counts", "[`fusin compare`](compare.md)", "one row per comparison", cohort_tables.PAIRED_COUNTS),
+    ("immunohistochemistry", "[`fusin compare --ihc`](compare.md)", "one row per biopsy", cohort_tables.IHC_SCORES),
+    ("patients", "the demonstration, and your own use in Python", "one row per patient", cohort_tables.PATIENTS),
+    ("accuracy rows", "[`fusin accuracy`](accuracy.md)", "one row per patient or lesion", cohort_tables.ACCURACY_ROWS),
+    ("accuracy counts", "[`fusin accuracy`](accuracy.md)", "one row per study", cohort_tables.ACCURACY_COUNTS),
+    ("adrenal PET", "[`fusin subtype`](subtype.md)", "one row per scan and time", aldosteronism.PET_TABLE),
+    ("vein samples", "[`fusin subtype --avs`](subtype.md)", "one row per sample", avs_table.AVS_TABLE),
+    ("verdicts", "[`fusin subtype --verdicts`](subtype.md)", "one row per patient", aldosteronism.VERDICT_TABLE),
+    ("surgery", "[`fusin subtype --paso`](subtype.md)", "one row per operated patient", paso.PASO_TABLE),
+    ("follow-up", "[`fusin outcome`](outcome.md)", "one row per patient", follow_up.FOLLOW_UP_TABLE),
+    ("response", "[`fusin outcome --response`](outcome.md)", "one row per scan", outcome.RESPONSE_TABLE),
+    ("toxicity", "[`fusin outcome --toxicity`](outcome.md)", "one row per event", toxicity.TOXICITY_TABLE),
+)
+OUTPUTS = (
+    (
+        "subtype lines",
+        "`tables/subtype-lines.csv` of [`fusin subtype`](subtype.md); `subtype.csv` is a part of it.",
+        aldosteronism.SUBTYPE_COLUMNS,
+    ),
+    (
+        "vein sampling",
+        "`tables/avs-all.csv` of [`fusin subtype`](subtype.md): one row per judged procedure.",
+        avs_table.AVS_RESULT_COLUMNS,
+    ),
+    (
+        "concordance",
+        "`tables/concordance-*.csv` of [`fusin subtype`](subtype.md): patients by two methods.",
+        concordance.CONCORDANCE_COLUMNS,
+    ),
+    (
+        "surgery outcome",
+        "`tables/paso.csv` of [`fusin subtype`](subtype.md): one row per patient.",
+        paso.PASO_RESULT_COLUMNS,
+    ),
+    (
+        "change",
+        "`tables/response.csv` of [`fusin outcome`](outcome.md): one row per scan after the first.",
+        outcome.CHANGE_COLUMNS,
+    ),
+    (
+        "toxicity by term",
+        "`tables/toxicity.csv` of [`fusin outcome`](outcome.md): one row per term.",
+        toxicity.TOXICITY_COLUMNS,
+    ),
+    (
+        "consistency",
+        "`tables/consistency.csv` of [`fusin evidence check`](evidence.md): one row per check, the worst first.",
+        findings.FINDING_COLUMNS,
+    ),
+)
 
 
-def _rows(columns: Iterable[Column]) -> list[str]:
-    return [f"| `{c.name}` | {c.dtype} | {c.meaning} |" for c in columns]
+def _cells(column: Column) -> str:
+    return f"| `{column.name}` | {column.dtype} | {column.meaning} |"
+
+
+def _input_cells(column: InputColumn) -> str:
+    """A row of an input table: what must be there, what cannot be, and the words that are understood."""
+    limits = [
+        f"{word} {limit:g}"
+        for word, limit in (("at least", column.least), ("at most", column.most))
+        if limit is not None and (word, limit) != ("at least", 0)
+    ]
+    words = ", ".join(f"`{word}`" for word, _ in column.words if word not in column.meaning)
+    meaning = "; ".join(part for part in (column.meaning, " ".join(limits), f"one of {words}" if words else "") if part)
+    return f"| `{column.name}` | {column.dtype} | {'yes' if column.required else ''} | {meaning} |"
+
+
+def _schema(title: str, verb: str, row: str, schema: Schema) -> list[str]:
+    key = ", ".join(f"`{name}`" for name in schema.key)
+    sentence = f"For {verb}: {row}" + (f" (no two rows with the same {key})." if key else ".")
+    head = ["| column | type | needed | meaning |", "|---|---|---|---|"]
+    return [f"### {title}", "", sentence, "", *head, *(_input_cells(c) for c in schema.columns), ""]
+
+
+def _field_cells(spec: FieldSpec) -> str:
+    unit = f" [{spec.unit}]" if spec.unit else ""
+    return f"| `{spec.name}` | {spec.kind} | {spec.ask}{unit} |"
+
+
+def _screening() -> list[str]:
+    sentence = (
+        "For [`fusin screen`](screen.md): one row per patient with a column `id` (or `patient`, `patient_id`) and any of these "
+        "fields; a trial asks for some of them. A unit stands at the end of the name (`glucose_mg_dl`) or in the cell; dates "
+        "are ISO. `<60` and `>90` are understood. An empty cell is unknown."
+    )
+    head = ["| field | kind | what it holds |", "|---|---|---|"]
+    return ["### screening", "", sentence, "", *head, *(_field_cells(spec) for spec in fields().values()), ""]
+
+
+def _section(title: str, sentence: str, columns: Iterable[Column], level: str = "##") -> list[str]:
+    head = ["| column | type | meaning |", "|---|---|---|"]
+    return [f"{level} {title}", "", sentence, "", *head, *map(_cells, columns), ""]
 
 
 def rendered() -> str:
     """The whole page."""
     lines = [HEAD]
-    for title, sentence, columns in SECTIONS:
-        lines += [f"## {title}", "", sentence, "", "| column | type | meaning |", "|---|---|---|", *_rows(columns), ""]
+    for title, sentence, columns in SCAN:
+        lines += _section(title, sentence, columns)
+    lines += [COHORT_HEAD]
+    for title, verb, row, schema in INPUTS:
+        lines += _schema(title, verb, row, schema)
+    lines += _screening()
+    lines += ["## Tables of the cohort that are written", ""]
+    for title, sentence, columns in OUTPUTS:
+        lines += _section(title, sentence, columns, "###")
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -55,12 +168,28 @@ def test_the_page_is_what_the_schemas_say():
     assert PAGE.read_text(encoding="utf-8") == rendered(), "run python tests/docs/test_tables_doc.py"
 
 
-def test_every_schema_of_the_module_has_its_section():
+def test_every_schema_of_the_scan_has_its_section():
     schemas = {name for name in tables.__all__ if name.endswith("_COLUMNS")}
-    assert schemas == {name for name in schemas if getattr(tables, name) in [columns for _, _, columns in SECTIONS]}
+    assert schemas == {name for name in schemas if getattr(tables, name) in [columns for _, _, columns in SCAN]}
 
 
-@pytest.mark.parametrize(("title", "columns"), [(title, columns) for title, _, columns in SECTIONS])
+def test_every_schema_of_the_cohort_has_its_section():
+    """A schema that a module of the cohort exports is either an input or an output of this page."""
+    listed = [schema for *_, schema in INPUTS] + [columns for *_, columns in OUTPUTS]
+    missing = []
+    for module in pkgutil.iter_modules(fusin.cohort.__path__):
+        loaded = importlib.import_module(f"fusin.cohort.{module.name}")
+        for name in loaded.__all__:
+            value = getattr(loaded, name)
+            if (isinstance(value, Schema) or name.endswith("_COLUMNS")) and value not in listed:
+                missing.append(f"{module.name}.{name}")
+    assert sorted(set(missing) - {"units.GROUP_COLUMNS"}) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "columns"),
+    [(t, c) for t, _, c in (*SCAN, *OUTPUTS)] + [(t, s.columns) for t, _, _, s in INPUTS],
+)
 def test_column_names_are_distinct_and_their_meaning_fits_a_table_cell(title, columns):
     names = [c.name for c in columns]
     assert len(names) == len(set(names)), title

@@ -170,7 +170,7 @@ def test_zero_frame_reference_time_does_not_add_the_average_time():
 def test_a_decay_factor_that_contradicts_the_reference_is_named():
     log = NoticeLog()
     plan(log, frames=(timing(decay_factor=1.4),), series_time_text="134500")
-    assert "DECAY_FACTOR_DISAGREES" in codes(log)
+    assert "REFERENCE_DOUBTED" in codes(log)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_the_adenoma_lateralises_to_the_left(adenoma):
 
 
 def test_adrenal_indices_follow_from_the_measured_glands(adenoma, tmp_path):
-    """Each index is the quotient of the two numbers that it names, taken from the planted labels."""
+    """The adenoma grows out of the gland: the indices take its SUVmax against the other gland, and Ding's cut-off is met."""
     from fusin.imaging.masks import read_regions
     from fusin.provenance import NoticeLog
     from fusin.quantification.metrics import measure_region
@@ -89,18 +89,16 @@ def test_adrenal_indices_follow_from_the_measured_glands(adenoma, tmp_path):
     reading, _, out = adenoma
     organs = read_regions(next((out / "dicom").glob("SEG_organs*")), grid=reading.pet.grid, log=NoticeLog())
     glands = {r.name: measure_region(reading.pet, r, log=NoticeLog()) for r in organs if r.name.startswith("adrenal")}
-    left, right = glands["adrenal_gland_left"].suv_max, glands["adrenal_gland_right"].suv_max
-    assert left > right
-    numbers = [v for v in _numbers(reading.adrenal.to_json()) if v is not None]
-    assert any(v == pytest.approx(left / right, rel=1e-6) for v in numbers)
-
-
-def _numbers(value):
-    if isinstance(value, dict):
-        return [n for v in value.values() for n in _numbers(v)]
-    if isinstance(value, (list, tuple)):
-        return [n for v in value for n in _numbers(v)]
-    return [value] if isinstance(value, (int, float)) and not isinstance(value, bool) else []
+    nodule = reading.lesions[0].metrics
+    left, right = glands["adrenal_gland_left"], glands["adrenal_gland_right"]
+    assert nodule.suv_max > left.suv_max > right.suv_max
+    indices = reading.adrenal
+    assert indices.dominant == "left"
+    assert indices.li == pytest.approx(nodule.suv_max / right.suv_max, rel=1e-6)
+    assert indices.lcr == pytest.approx(nodule.suv_max / right.suv_mean, rel=1e-6)
+    assert indices.lar is not None
+    (ding,) = [c for c in indices.cutoffs if "suvmax-ding" in str(c)]
+    assert True in ding.values()
 
 
 def test_a_later_demo_replaces_an_earlier_one(demo, monkeypatch):

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("phantom-write")
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9)
 FILES = {
-    "lesions.csv", "lesions.parquet", "references.csv", "suv.nii", "segmentation.dcm", "measurements.dcm", "suv_map.dcm",
+    "lesions.csv", "lesions.parquet", "physiological.csv", "references.csv", "suv.nii", "segmentation.dcm", "measurements.dcm", "suv_map.dcm",
     "report.html", "reading.json",
 }  # fmt: skip
 needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
@@ -53,7 +53,7 @@ def test_the_lesion_table_has_a_row_for_each_lesion_and_what_was_set_aside(writt
     reading, folder = written
     with (folder / "lesions.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == len(reading.lesions) + len(reading.physiological)
+    assert len(rows) == len(reading.lesions)
     assert list(rows[0]) == [c.name for c in LESION_COLUMNS]
 
 
@@ -174,7 +174,7 @@ def test_writing_twice_gives_the_same_bytes(written, labelled, tmp_path):
 def test_without_dicom_and_report_only_tables_and_volumes_are_written(labelled, tmp_path):
     reading = write_reading(labelled.reading, labelled.study, tmp_path, NoticeLog(), dicom=False, report=False)
     assert {f.name for f in tmp_path.iterdir()} == {
-        "lesions.csv", "lesions.parquet", "references.csv", "suv.nii", "reading.json",
+        "lesions.csv", "lesions.parquet", "physiological.csv", "references.csv", "suv.nii", "reading.json",
     }  # fmt: skip
     assert set(reading.outputs.values()) == {f.name for f in tmp_path.iterdir()}
 
@@ -235,7 +235,12 @@ def test_a_crash_in_the_middle_leaves_no_part_of_that_file(labelled, tmp_path, m
     monkeypatch.setattr(writer, crash)
     with pytest.raises(KeyboardInterrupt):
         write_reading(labelled.reading, labelled.study, tmp_path, NoticeLog(), dicom=False, report=False)
-    assert {f.name for f in tmp_path.iterdir()} <= {"lesions.csv", "lesions.parquet", "references.csv"}
+    assert {f.name for f in tmp_path.iterdir()} <= {
+        "lesions.csv",
+        "lesions.parquet",
+        "physiological.csv",
+        "references.csv",
+    }
 
 
 def test_an_earlier_reading_in_the_folder_is_replaced(labelled, tmp_path):

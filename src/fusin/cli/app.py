@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from fusin.cli import scan_commands
+from fusin.cli import cohort_commands, evidence_commands, scan_commands, trial_commands
 from fusin.cli.console import RESEARCH
 from fusin.cli.wording import printable
 
@@ -25,6 +25,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 scan_commands.register(app)
+cohort_commands.register(app)
+trial_commands.register(app)
+evidence_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fusin.cli.console import RESEARCH, emit_json, print_notices, relative, say, stages, table, talk
-from fusin.cli.scan_options import read_options, study_options, window_limits
+from fusin.cli.scan_options import check_out, read_options, study_options, window_limits
 from fusin.cli.wording import number
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from fusin.imaging.audit import SeriesAudit
+    from fusin.quantification.adrenal import AdrenalIndices
     from fusin.quantification.lesions import Lesion
     from fusin.quantification.metrics import RegionMetrics
     from fusin.quantification.reading import Reading
@@ -95,6 +96,8 @@ def demo(
     _print_reading(console, reading)
     say(console, comparison.sentence())
     say(console, f"Report: {relative(out / 'report.html')}")
+    if not adenoma:
+        say(console, f"Cohort: {relative(out / 'cohort' / 'report.html')}")
 
 
 def read(
@@ -175,6 +178,7 @@ def read(
         segment=segment,
     )  # fmt: skip
     limits = window_limits(window)
+    check_out(out, dicom)
     log = NoticeLog(strict=strict)
     with stages() as progress:
         reading, study = read_study(dicom, log, options=options, progress=progress)
@@ -304,7 +308,18 @@ def _print_reading(console: Console, reading: Reading) -> None:
     console.print(table(f"{title}: {count}", columns, (_lesion_row(lesion) for lesion in reading.lesions[:SHOWN])))
     if len(reading.lesions) > SHOWN:
         say(console, f"... and {len(reading.lesions) - SHOWN} more in lesions.csv")
+    if reading.adrenal is not None:
+        say(console, f"Adrenals: {_adrenal_line(reading.adrenal)}")
+    parameters = reading.provenance.parameters
+    if reading.lesions and not (parameters.get("labels") or parameters.get("segment") or parameters.get("lesions")):
+        say(console, "Without organ labels, tonsils, adrenals and bowel are candidates too (--labels sets them aside).")
     print_notices(console, reading.notices)
+
+
+def _adrenal_line(indices: AdrenalIndices) -> str:
+    values = (("LI", indices.li), ("LLR", indices.llr), ("LCR", indices.lcr), ("LAR", indices.lar))
+    listed = ", ".join(f"{name} {number(value)}" for name, value in values)
+    return f"dominant {indices.dominant or '-'}, {listed}"
 
 
 def _region_row(m: RegionMetrics) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fusin.quantification.pipeline import ReadOptions
     from fusin.quantification.study import StudyOptions
 
-__all__ = ["read_options", "study_options", "window_limits"]
+__all__ = ["check_out", "read_options", "study_options", "window_limits"]
 
 
 def study_options(
@@ -100,3 +100,15 @@ def window_limits(text: str) -> tuple[float, float]:
     if not low < high < math.inf or low == -math.inf:
         raise InputError("--window", "window", text, "low,high with low below high, for example 0,10")
     return low, high
+
+
+def check_out(out: Path, dicom: Path) -> None:
+    """Refuse to write results into the study that is read.
+
+    Raises
+    ------
+    InputError
+        When the output folder is the study's folder or lies inside it.
+    """
+    if dicom.is_dir() and out.resolve().is_relative_to(dicom.resolve()):
+        raise InputError(str(out), "--out", "a folder inside the study", "a folder beside it")

@@ -134,7 +134,7 @@ def doubts(header: SuvHeader, plan: SuvPlan, protocol: Protocol, log: NoticeLog)
 
     The uptake time runs from the injection to the start of the first frame.
     """
-    uptake = _uptake_min(header)
+    uptake = _uptake_min(header, plan.half_life_s)
     low, high = protocol.uptake_min
     if uptake is not None and not low <= uptake <= high:
         log.warning(
@@ -160,16 +160,17 @@ def doubts(header: SuvHeader, plan: SuvPlan, protocol: Protocol, log: NoticeLog)
     return uptake
 
 
-def _uptake_min(header: SuvHeader) -> float | None:
+def _uptake_min(header: SuvHeader, half_life_s: float | None) -> float | None:
     starts = [f.acquisition or f.frame_reference for f in header.frames]
     known = [s for s in starts if s is not None]
-    if not known or header.half_life is None or not header.half_life > 0:
+    lifetime = half_life_s or header.half_life
+    if not known or lifetime is None or not 0 < lifetime < float("inf"):
         return None
     begin: datetime = min(known)
     if header.decay_correction == "START" and header.series_start is not None and header.series_start <= begin:
         begin = header.series_start if (begin - header.series_start).total_seconds() < 7200 else begin
     try:
-        injected = injection_time(header, begin, header.half_life, NoticeLog())
+        injected = injection_time(header, begin, lifetime, NoticeLog())
     except (NotComputable, InputError):
         return None
     return (begin - injected).total_seconds() / 60.0

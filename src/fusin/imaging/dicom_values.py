@@ -6,7 +6,18 @@ import math
 import re
 from datetime import date, datetime, time, timedelta, timezone
 
-__all__ = ["clean_text", "combine", "parse_da", "parse_dt", "parse_number", "parse_numbers", "parse_tm"]
+__all__ = [
+    "clean_text",
+    "combine",
+    "has_clock",
+    "on_clock",
+    "parse_da",
+    "parse_dt",
+    "parse_number",
+    "parse_numbers",
+    "parse_tm",
+    "parse_zone",
+]
 
 _DATE = re.compile(r"^(\d{4})[-./]?(\d{2})[-./]?(\d{2})$")
 _TIME = re.compile(r"^(\d{2}):?(\d{2})?:?(\d{2})?(?:[.,](\d+))?$")
@@ -73,6 +84,32 @@ def parse_dt(text: str) -> datetime | None:
     if moment is None:
         return None
     return datetime.combine(day, moment, tzinfo=zone)
+
+
+def has_clock(text: str) -> bool:
+    """Whether a DT text holds a time of day beside its date."""
+    cleaned = clean_text(text)
+    offset = _OFFSET.search(cleaned)
+    digits = re.sub(r"\D", "", cleaned[: offset.start()] if offset and offset.start() >= 8 else cleaned)
+    return len(digits) > 8
+
+
+def parse_zone(text: str) -> timezone | None:
+    """UTC offset such as ``+0100``, None when it is none."""
+    probe = parse_dt(f"20000101000000{clean_text(text)}") if clean_text(text) else None
+    return probe.tzinfo if probe is not None and isinstance(probe.tzinfo, timezone) else None
+
+
+def on_clock(text: str, zone: timezone | None) -> datetime | None:
+    """DT text as a naive moment on the scanner's clock.
+
+    A moment with a UTC offset is moved to ``zone`` where that is known; otherwise its clock time is taken as written,
+    because scanners write all their times on one clock.
+    """
+    moment = parse_dt(text)
+    if moment is None or moment.tzinfo is None:
+        return moment
+    return (moment if zone is None else moment.astimezone(zone)).replace(tzinfo=None)
 
 
 def combine(day: str, clock: str) -> datetime | None:

@@ -197,13 +197,12 @@ def _enhanced_frame(instance: Instance, dataset: Any, index: int, shared: Any, g
         return found if found is not None else _first(shared, keyword)
 
     measures, content = group("PixelMeasuresSequence"), group("FrameContentSequence")
-    transform, mapping = group("PixelValueTransformationSequence"), group("RealWorldValueMappingSequence")
-    if transform is None and mapping is not None:
-        slope, intercept = _value(mapping, "RealWorldValueSlope"), _value(mapping, "RealWorldValueIntercept")
-    else:
-        slope, intercept = _value(transform, "RescaleSlope"), _value(transform, "RescaleIntercept")
+    transform = group("PixelValueTransformationSequence")
+    mappings = _all(groups, "RealWorldValueMappingSequence") or _all(shared, "RealWorldValueMappingSequence")
+    scaling = _scaling(transform, mappings)
     timing = {
-        "units": _units(_first(mapping, "MeasurementUnitsCodeSequence")),
+        "units": scaling.units,
+        "scaling": scaling.remark,
         "frame_reference_datetime": _text(_value(content, "FrameReferenceDateTime")),
         "acquisition_datetime": _text(_value(content, "FrameAcquisitionDateTime")),
         "duration_ms": _text(_value(content, "FrameAcquisitionDuration")),
@@ -217,11 +216,63 @@ def _enhanced_frame(instance: Instance, dataset: Any, index: int, shared: Any, g
         _floats(_value(group("PlanePositionSequence"), "ImagePositionPatient")),
         _floats(_value(group("PlaneOrientationSequence"), "ImageOrientationPatient")),
         _floats(_value(measures, "PixelSpacing")),
-        None if slope is None else float(slope),
-        None if intercept is None else float(intercept),
+        scaling.slope,
+        scaling.intercept,
         {} if converted else timing,
         _classic_header(dataset, shared, groups, timing) if converted else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Scaling:
+    """How stored values become values of a unit."""
+
+    slope: float | None
+    intercept: float | None
+    units: str
+    remark: str = ""
+
+
+def _scaling(transform: Any, mappings: list[Any]) -> _Scaling:
+    """Slope, intercept and unit that belong together.
+
+    A Real World Value item maps stored values to its own unit, so unit and slope are taken from one item, in Bq/mL where
+    there is a choice. Writers that put only the unit there (slope 1) and the slope into the Pixel Value Transformation
+    are read as they mean it.
+    """
+    pvt = (_number_of(transform, "RescaleSlope"), _number_of(transform, "RescaleIntercept"))
+    items = [(_units(_first(m, "MeasurementUnitsCodeSequence")), m) for m in mappings]
+    if not items:
+        return _Scaling(*pvt, "")
+    units, item = min(items, key=lambda pair: _PREFERRED.index(pair[0].lower()) if pair[0].lower() in _PREFERRED else 9)
+    slope, intercept = _number_of(item, "RealWorldValueSlope"), _number_of(item, "RealWorldValueIntercept")
+    if slope is None:
+        if getattr(item, "RealWorldValueLUTData", None) is not None:
+            raise Unsupported(
+                "the volume", "the real world values are given by a table", "a slope and intercept", "RWV_TABLE"
+            )
+        return _Scaling(*pvt, units)
+    if pvt[0] is None or pvt[0] == slope:
+        return _Scaling(slope, intercept, units)
+    if slope == 1.0:
+        return _Scaling(
+            *pvt,
+            units,
+            "the unit of the real world value item, the slope of the pixel value transformation",
+        )
+    return _Scaling(slope, intercept, units, "unit and slope of the real world value item")
+
+
+_PREFERRED = ("bq/ml", "g/ml{suvbw}", "{suvbw}g/ml")
+
+
+def _number_of(item: Any, keyword: str) -> float | None:
+    value = _value(item, keyword)
+    return None if value is None else float(value)
+
+
+def _all(item: Any, keyword: str) -> list[Any]:
+    return list(_value(item, keyword) or [])
 
 
 def _units(code: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fusin.errors import InputError
+from fusin.errors import InputError, MissingExtra
 from fusin.imaging.dicom_values import clean_text, parse_number, parse_numbers
 from fusin.imaging.plain_dicom import NeedMoreBytes, NotPlain, PlainHeader, parse_plain
 from fusin.imaging.sources import Source
@@ -65,6 +65,8 @@ class Tag:
     CORRECTED_IMAGE = 0x00280051
     BITS_ALLOCATED = 0x00280100
     BITS_STORED = 0x00280101
+    HIGH_BIT = 0x00280102
+    NUMBER_OF_SLICES = 0x00540081
     PIXEL_REPRESENTATION = 0x00280103
     INTERCEPT = 0x00281052
     SLOPE = 0x00281053
@@ -257,6 +259,26 @@ class Instance:
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
         array = dataset.pixel_array
         return array if array.ndim > 2 else array[np.newaxis]
+
+    def decoded(self) -> np.ndarray[Any, Any]:
+        """As :meth:`stored`, with decoders' many errors as ours.
+
+        Raises
+        ------
+        MissingExtra
+            When the codec is not installed.
+        InputError
+            When the pixels cannot be decoded.
+        """
+        try:
+            return self.stored()
+        except MemoryError:
+            raise
+        except Exception as err:  # decoders raise many kinds; the user needs the file and the reason
+            text = str(err)
+            if "missing required dependencies" in text or "missing dependencies" in text:
+                raise MissingExtra("pylibjpeg", "compressed", f"decoding {self.name}") from err
+            raise InputError(self.name, "Pixel Data (7FE0,0010)", text[:200], "pixels that can be decoded") from err
 
 
 def read_instance(source: Source) -> Instance:

@@ -119,7 +119,8 @@ def coverage_of(
     corner = origin + first * pitch
     kernels.coverage(
         solid.kinds, solid.ops, solid.soft, solid.box, solid.starts, solid.data,
-        tuple(map(float, corner)), tuple(map(float, pitch)), samples, share,
+        (float(corner[0]), float(corner[1]), float(corner[2])), (float(pitch[0]), float(pitch[1]), float(pitch[2])),
+        samples, share,
     )  # fmt: skip
     return Coverage(start=(int(first[2]), int(first[1]), int(first[0])), share=share)
 

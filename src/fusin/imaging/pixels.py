@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.errors import InputError, MissingExtra
+from fusin.errors import InputError
 from fusin.imaging.frames import FrameRecord
-from fusin.imaging.instances import Instance, Tag
+from fusin.imaging.instances import Tag
 from fusin.imaging.stack import Stack
 
 __all__ = ["fill_volume"]
@@ -102,7 +102,9 @@ def _plain_frame(frame: FrameRecord, scratch: NDArray[np.int16], rows: int, colu
         return None
     bits, sign = header.unsigned(Tag.BITS_ALLOCATED) or 16, header.unsigned(Tag.PIXEL_REPRESENTATION) or 0
     kind = _TYPES.get((bits, sign))
-    if kind is None:
+    used = header.unsigned(Tag.BITS_STORED) or bits
+    high = header.unsigned(Tag.HIGH_BIT)
+    if kind is None or not 0 < used <= bits or (high is not None and high != used - 1):
         return None
     size = rows * columns * bits // 8
     if instance.pixel_length < size * instance.frames:
@@ -112,7 +114,19 @@ def _plain_frame(frame: FrameRecord, scratch: NDArray[np.int16], rows: int, colu
     read = instance.source.read_into(view, instance.pixel_offset + frame.index * size)
     if read != size:
         raise InputError(instance.name, "Pixel Data (7FE0,0010)", f"{read} bytes", f"{size} bytes for each frame")
-    return buffer.view(kind).reshape(rows, columns)
+    stored = buffer.view(kind).reshape(rows, columns)
+    return _without_unused_bits(stored, header.unsigned(Tag.BITS_STORED) or bits, bits)
+
+
+def _without_unused_bits(stored: NDArray[Any], used: int, allocated: int) -> NDArray[Any]:
+    """Values of the lowest ``used`` bits; what stands above them (overlays, nothing) is no part of a value."""
+    if used == allocated:
+        return stored
+    unused = allocated - used
+    # Shifting up and down again extends the sign of signed types and clears the rest of unsigned ones.
+    np.left_shift(stored, unused, out=stored)
+    np.right_shift(stored, unused, out=stored)
+    return stored
 
 
 def _decoded_frame(frame: FrameRecord, decoded: dict[int, NDArray[Any]], rows: int, columns: int) -> NDArray[Any]:
@@ -120,7 +134,7 @@ def _decoded_frame(frame: FrameRecord, decoded: dict[int, NDArray[Any]], rows: i
     key = id(frame.instance)
     if key not in decoded:
         decoded.clear()
-        decoded[key] = _decode(frame.instance)
+        decoded[key] = frame.instance.decoded()
     pixels = decoded[key]
     if pixels.ndim != 3 or pixels.shape[0] <= frame.index or pixels.shape[1:] != (rows, columns):
         raise InputError(
@@ -128,15 +142,3 @@ def _decoded_frame(frame: FrameRecord, decoded: dict[int, NDArray[Any]], rows: i
         )
     picked: NDArray[Any] = pixels[frame.index]
     return picked
-
-
-def _decode(instance: Instance) -> NDArray[Any]:
-    try:
-        return instance.stored()
-    except MemoryError:
-        raise
-    except Exception as err:  # decoders raise many kinds; the user needs the file and the reason
-        text = str(err)
-        if "missing required dependencies" in text or "plugin" in text.lower():
-            raise MissingExtra("pylibjpeg", "compressed", f"decoding {instance.name}") from err
-        raise InputError(instance.name, "Pixel Data (7FE0,0010)", text[:200], "pixels that can be decoded") from err

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fusin.errors import Ambiguous, FusinError, InputError, NotComputable
-from fusin.imaging.dicom_values import combine
 from fusin.imaging.frames import ENHANCED_CLASSES, FrameRecord, frames_of
 from fusin.imaging.instances import Header, Instance, Tag, Unreadable, read_instance
 from fusin.imaging.pixels import fill_volume
 from fusin.imaging.sources import find_sources
-from fusin.imaging.stack import Stack, build_stack
+from fusin.imaging.stack import Stack, build_stack, doubt_completeness
 from fusin.imaging.volume import Volume
 from fusin.provenance import Notice, NoticeLog
 
@@ -251,6 +250,8 @@ def _series(instances: list[Instance]) -> Series:
                 "NO_IMAGE_SERIES",
             )
         stack = build_stack([frame for i in instances for frame in frames_of(i)], label, local)
+        if modality == "PT":
+            doubt_completeness(stack, label, local)
         instances = _in_order(f.instance for phase in stack.phases for f in phase if f is not None)
     except FusinError as err:
         problem = err
@@ -281,8 +282,3 @@ def _description(instance: Instance) -> str:
         return str(instance.dataset().get("SeriesDescription", "") or "")
     except Exception:  # a damaged character set leaves the bytes as they were read
         return text
-
-
-def series_start(series: Series) -> Any:
-    """Series date and time as a naive datetime, None when unreadable."""
-    return combine(series.text(Tag.SERIES_DATE), series.text(Tag.SERIES_TIME))

@@ -15,7 +15,7 @@ from fusin.imaging.instances import Tag
 from fusin.imaging.volume import Grid
 from fusin.provenance import NoticeLog
 
-__all__ = ["Stack", "build_stack"]
+__all__ = ["Stack", "build_stack", "doubt_completeness"]
 
 POSITION_TOLERANCE_MM = 0.02
 SPACING_TOLERANCE = 0.05
@@ -116,7 +116,7 @@ def _without_copies(frames: list[FrameRecord], where: str, log: NoticeLog) -> li
 def _same_pixels(a: FrameRecord, b: FrameRecord) -> bool:
     if (a.slope, a.intercept) != (b.slope, b.intercept):
         return False
-    return bool(np.array_equal(a.instance.stored()[a.index], b.instance.stored()[b.index]))
+    return bool(np.array_equal(a.instance.decoded()[a.index], b.instance.decoded()[b.index]))
 
 
 def _without_localizers(frames: list[FrameRecord], where: str, log: NoticeLog) -> list[FrameRecord]:
@@ -276,3 +276,28 @@ def _name_gaps(
         raw=missing[:50],
         used="no value",
     )
+
+
+def doubt_completeness(stack: Stack, where: str, log: NoticeLog) -> None:
+    """Warn when the header counts other slices than are here, or when the slices lie far apart for their thickness."""
+    first = next(frame for frame in stack.phases[0] if frame is not None)
+    counted, present = first.header.unsigned(Tag.NUMBER_OF_SLICES), sum(f is not None for f in stack.phases[0])
+    if counted and counted != present:
+        log.warning(
+            "SERIES_INCOMPLETE",
+            f"Number of Slices (0054,0081) is {counted} and {present} are here; whole-body sums miss what is not",
+            where=where,
+            raw=counted,
+            used=present,
+        )
+    thickness = parse_number(first.timing.get("thickness") or first.header.text(Tag.SLICE_THICKNESS))
+    step = stack.grid.spacing_mm[2]
+    if thickness and present > 1 and step >= 1.5 * thickness:
+        log.warning(
+            "SLICES_FAR_APART",
+            f"slices lie {step:.2f} mm apart and are {thickness:.2f} mm thick; where every other slice was lost, volumes "
+            "are too large",
+            where=where,
+            raw=thickness,
+            used=step,
+        )

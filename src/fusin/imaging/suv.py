@@ -11,7 +11,7 @@ t_inj the moment of injection, T the half-life.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -188,11 +188,12 @@ def plan_from_header(header: SuvHeader, log: NoticeLog, *, options: SuvOptions |
     own = NoticeLog(strict=log.strict)
     _check_corrections(header, own)
     _check_intercepts(header, own)
+    _check_scaling(header, own)
     units, rule, scale = _to_bqml_or_suv(header, own)
     compute = _already_suv if units == "SUV" else _from_activity
     plan = compute(header, rule, scale, own, options)
     log.extend(own)
-    return SuvPlan(**{**{n: getattr(plan, n) for n in plan.__slots__}, "notices": own.notices})
+    return replace(plan, notices=own.notices)
 
 
 def _check_corrections(header: SuvHeader, log: NoticeLog) -> None:
@@ -217,6 +218,13 @@ def _check_corrections(header: SuvHeader, log: NoticeLog) -> None:
             where=header.where,
             raw="/".join(done),
         )
+
+
+def _check_scaling(header: SuvHeader, log: NoticeLog) -> None:
+    if any(slope < 0 for slope in header.slopes):
+        raise InvalidValue("SUV", "Rescale Slope (0028,1053) is negative", "a positive slope", "SLOPE_NEGATIVE")
+    if header.scaling:
+        log.info("ENHANCED_SCALING", f"two scalings stand side by side; used: {header.scaling}", where=header.where)
 
 
 def _check_intercepts(header: SuvHeader, log: NoticeLog) -> None:
@@ -334,15 +342,20 @@ def _already_suv(header: SuvHeader, rule: str, scale: float, log: NoticeLog, opt
         rule=full_rule,
         factors=(factor,) * len(header.frames),
         norm=options.norm,
-        weight_kg=weight or header.weight,
+        weight_kg=weight or _within(header.weight, 2.0, 300.0),
         height_cm=height,
         sex=sex,
         units=header.units,
         decay_correction=header.decay_correction,
         facts=facts,
         activity_mbq=facts.get("activity_mbq"),
-        half_life_s=header.half_life,
+        half_life_s=_within(header.half_life, 1.0, 1e11),
     )
+
+
+def _within(value: float | None, low: float, high: float) -> float | None:
+    """A header value that no rule has checked, only where it can be what its field says."""
+    return value if value is not None and low <= value <= high else None
 
 
 def _from_activity(header: SuvHeader, rule: str, scale: float, log: NoticeLog, options: SuvOptions) -> SuvPlan:
@@ -388,14 +401,7 @@ def _from_activity(header: SuvHeader, rule: str, scale: float, log: NoticeLog, o
     factors = scale * weight * 1000.0 / (net * np.asarray(decay_factor(elapsed, lifetime)))
     plan_rule = f"{rule}/{'ENHANCED' if correction == 'DATETIME' else correction}/{reference.rule}"
     plan = _finished(header, options, plan_rule, factors.tolist(), per_bw, weight, height, sex, net, scale)
-    return SuvPlan(
-        **{
-            **{n: getattr(plan, n) for n in plan.__slots__},
-            "reference_time": min(reference.times),
-            "injection_time": injected,
-            "half_life_s": lifetime,
-        }
-    )
+    return replace(plan, reference_time=min(reference.times), injection_time=injected, half_life_s=lifetime)
 
 
 def _any_moment(header: SuvHeader) -> datetime:
@@ -435,9 +441,11 @@ def _finished(
     if len(factors) == 1:
         factors = factors * len(header.frames)
     single = len(set(factors)) == 1
+    # Philips writes its activity factor into every image, and each image is scaled by its own.
+    own = [f.activity_factor / scale if scale != 1.0 and f.activity_factor else 1.0 for f in header.frames]
     return SuvPlan(
         rule=rule,
-        factors=tuple(f * per_bw for f in factors),
+        factors=tuple(f * per_bw * o for f, o in zip(factors, own, strict=True)),
         norm=options.norm,
         factor_suvbw_per_bqml=factors[0] / scale if single else None,
         activity_mbq=activity_bq / 1e6,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 
 from fusin.decay import decay_factor
@@ -12,10 +13,15 @@ from fusin.imaging.suv_header import SuvHeader
 from fusin.nuclides import Nuclide, nuclide, nuclide_from_code
 from fusin.provenance import NoticeLog
 
+_NUCLIDE_IN_NAME = re.compile(r"(?<![A-Za-z0-9])(?:\d{1,3}m?-?[A-Z][a-z]?|[A-Z][a-z]?-?\d{1,3}m?)(?![a-z0-9])")
+
 __all__ = ["administered_activity", "half_life", "header_nuclide", "net_of_residual"]
 
 MBQ_LIMIT = 1e4
 SHORTEST_S, LONGEST_S = 1.0, 1e11
+SMALLEST_DOSE = 1e-6  # 1 Bq when read as MBq; less is no activity at all
+# Below and above, no person was imaged: the value is in another unit, or a small animal's.
+LOWEST_MBQ, HIGHEST_MBQ = 8.0, 20_000.0
 
 
 def administered_activity(header: SuvHeader, log: NoticeLog) -> float:
@@ -31,12 +37,26 @@ def administered_activity(header: SuvHeader, log: NoticeLog) -> float:
         raise MissingValue(
             "SUV", "Radionuclide Total Dose (0018,1074) is absent", "the administered activity in Bq", "DOSE_MISSING"
         )
-    if not math.isfinite(dose) or dose <= 0:
+    if not math.isfinite(dose) or dose < SMALLEST_DOSE:
         raise InvalidValue(
             "SUV",
             f"Radionuclide Total Dose (0018,1074) is {'unreadable' if math.isnan(dose) else dose}",
             "the administered activity in Bq",
             "DOSE_INVALID",
+        )
+    activity_mbq = dose / 1e6 if dose >= MBQ_LIMIT else dose
+    if not LOWEST_MBQ <= activity_mbq <= HIGHEST_MBQ:
+        hint = (
+            f"; {dose:g} mCi would be {37 * dose:.0f} MBq"
+            if dose < MBQ_LIMIT
+            else f"; {dose:g} kBq would be {dose / 1e3:g} MBq"
+        )
+        log.warning(
+            "ACTIVITY_IMPLAUSIBLE",
+            f"Radionuclide Total Dose {dose:g} is {activity_mbq:g} MBq{hint}",
+            where=header.where,
+            raw=dose,
+            used=activity_mbq,
         )
     if dose >= MBQ_LIMIT:
         return dose
@@ -60,16 +80,19 @@ def administered_activity(header: SuvHeader, log: NoticeLog) -> float:
 
 
 def header_nuclide(header: SuvHeader) -> Nuclide | None:
-    """Nuclide that the radionuclide code or its meaning names, None when it names none that is known."""
+    """Nuclide that the radionuclide code, its meaning or the name of the tracer names; None when none does."""
     if header.nuclide_code:
         try:
             return nuclide_from_code(header.nuclide_code, header.nuclide_scheme)
         except InputError:
             pass
-    try:
-        return nuclide(header.nuclide_meaning) if header.nuclide_meaning else None
-    except InputError:
-        return None
+    for text in (header.nuclide_meaning, *_NUCLIDE_IN_NAME.findall(header.radiopharmaceutical)):
+        try:
+            if text:
+                return nuclide(text)
+        except InputError:
+            continue
+    return None
 
 
 def half_life(header: SuvHeader, log: NoticeLog, *, from_code: bool) -> float:
@@ -105,6 +128,12 @@ def half_life(header: SuvHeader, log: NoticeLog, *, from_code: bool) -> float:
             "HALF_LIFE_INVALID",
         )
     if known is None:
+        log.info(
+            "NUCLIDE_UNKNOWN",
+            f"no nuclide is named beside the half-life of {value:g} s, so that it could not be checked",
+            where=header.where,
+            raw=value,
+        )
         return value
     if abs(value * 60.0 / known.half_life_s - 1.0) < 0.02:
         log.adapted(

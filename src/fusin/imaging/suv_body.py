@@ -47,8 +47,28 @@ def _body(
         weight /= 1000.0
     if not 2 <= weight <= 300:
         log.warning("WEIGHT_IMPLAUSIBLE", f"Patient's Weight is {weight:g} kg", where=header.where, raw=weight)
+    _doubt_body_mass(weight, header, log)
     height = _height_cm(header, log) if needs_height else None
     return weight, height, parse_sex(header.sex) if needs_sex else (header.sex.strip().upper() or None)
+
+
+def _doubt_body_mass(weight_kg: float, header: SuvHeader, log: NoticeLog) -> None:
+    """A body mass index that hardly anybody has means a weight in pounds, or one that stands in the wrong field."""
+    size = header.size
+    if size is None or not 0 < size <= 300:
+        return
+    height_m = size / 100.0 if size > 3 else size
+    if height_m <= 1.2:
+        return
+    index = weight_kg / height_m**2
+    if not 12.0 <= index <= 50.0:
+        log.warning(
+            "BODY_MASS_IMPLAUSIBLE",
+            f"{weight_kg:g} kg at {height_m:.2f} m is a body mass index of {index:.0f}"
+            + (f"; {weight_kg:g} lb would be {weight_kg * 0.45359237:.1f} kg" if index > 50 else ""),
+            where=header.where,
+            raw=index,
+        )
 
 
 def _height_cm(header: SuvHeader, log: NoticeLog) -> float:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from fusin.errors import InputError
-from fusin.imaging.dicom_values import clean_text, combine, parse_dt, parse_number
+from fusin.imaging.dicom_values import clean_text, combine, on_clock, parse_number, parse_zone
 from fusin.imaging.frames import FrameRecord
 from fusin.imaging.instances import Tag
 from fusin.imaging.series import Series
+from fusin.imaging.suv_consistency import require_uniform_headers
 
 __all__ = ["FrameTiming", "SuvHeader", "read_suv_header"]
 
@@ -29,6 +30,7 @@ class FrameTiming:
     private_reference : vendor's decay correction or scan date-time
     frame_reference : Frame Reference DateTime (0018,9151) of Enhanced objects
     decay_factor : Decay Factor (0054,1321)
+    activity_factor : Philips' Activity Concentration Scale Factor (7053,xx09)
     """
 
     acquisition: datetime | None = None
@@ -37,11 +39,16 @@ class FrameTiming:
     private_reference: datetime | None = None
     frame_reference: datetime | None = None
     decay_factor: float | None = None
+    activity_factor: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuvHeader:
-    """All that the SUV rules look at, as text or number as found (None: absent; NaN: present and unreadable)."""
+    """All that the SUV rules look at, as text or number as found (None: absent; NaN: present and unreadable).
+
+    ``series_begun`` is the earliest acquisition over all time points of a 4-D series; ``scaling`` says how an Enhanced
+    object's slope was chosen.
+    """
 
     where: str
     enhanced: bool = False
@@ -70,6 +77,8 @@ class SuvHeader:
     private_vendor: str = ""
     radiopharmaceutical_items: int = 0
     acquisition_date_known: bool = True
+    series_begun: datetime | None = None
+    scaling: str = ""
     private: Mapping[str, str] = field(default_factory=dict)
     frames: tuple[FrameTiming, ...] = ()
     slopes: tuple[float, ...] = ()
@@ -107,17 +116,17 @@ def read_suv_header(series: Series, *, item: int | None = None, phase: int = 0) 
     ------
     InputError
         When there are fewer radiopharmaceuticals than asked for.
+    Ambiguous
+        When the slices disagree on a field that SUV hangs on.
     """
-    dataset, header = series.dataset(), series.header
     frames = [f for f in series.require_stack().phases[phase] if f is not None]
-    items = _items(dataset, "RadiopharmaceuticalInformationSequence")
-    if item is not None and items and item >= len(items):
-        raise InputError(series.label, "radiopharmaceutical", item + 1, f"a number from 1 to {len(items)}")
-    drug = items[item or 0] if items else None
+    require_uniform_headers(frames, series.label)
+    dataset, header = frames[0].dataset(), frames[0].header
+    zone = parse_zone(header.text(Tag.TIMEZONE))
+    drug, count = _drug(dataset, item, series.label)
     code = _first_item(drug, "RadionuclideCodeSequence")
     vendor = _private_vendor(header)
     units, suv_type = _units(series, frames)
-    timings = tuple(_timing(frame, vendor) for frame in frames)
     return SuvHeader(
         where=series.label,
         enhanced=series.enhanced,
@@ -144,14 +153,33 @@ def read_suv_header(series: Series, *, item: int | None = None, phase: int = 0) 
         philips_suv_factor=_private_number(header, 0x7053, "Philips PET Private Group", 0x00),
         philips_activity_factor=_private_number(header, 0x7053, "Philips PET Private Group", 0x09),
         private_vendor=vendor,
-        radiopharmaceutical_items=len(items),
+        radiopharmaceutical_items=count,
         acquisition_date_known=series.enhanced
         or bool(header.text(Tag.ACQUISITION_DATE) or header.text(Tag.ACQUISITION_DATETIME)),
+        series_begun=_begun(series, zone),
+        scaling=str(frames[0].timing.get("scaling", "")),
         private=_ge_private(header),
-        frames=timings,
+        frames=tuple(_timing(frame, vendor, zone) for frame in frames),
         slopes=tuple(f.slope for f in frames),
         intercepts=tuple(f.intercept for f in frames),
     )
+
+
+def _drug(dataset: Any, item: int | None, where: str) -> tuple[Any, int]:
+    """Item of the Radiopharmaceutical Information Sequence that is meant, and how many there are."""
+    items = _items(dataset, "RadiopharmaceuticalInformationSequence")
+    if item is not None and items and item >= len(items):
+        raise InputError(where, "radiopharmaceutical", item + 1, f"a number from 1 to {len(items)}")
+    return (items[item or 0] if items else None), len(items)
+
+
+def _begun(series: Series, zone: timezone | None) -> datetime | None:
+    """Earliest acquisition over all time points of a 4-D series; None for any other."""
+    phases = series.require_stack().phases
+    if len(phases) == 1:
+        return None
+    starts = (_timing(frame, "", zone).acquisition for line in phases for frame in line if frame is not None)
+    return min((s for s in starts if s is not None), default=None)
 
 
 def _items(dataset: Any, keyword: str) -> list[Any]:
@@ -243,13 +271,13 @@ def _ge_private(header: Any) -> dict[str, str]:
     return found
 
 
-def _timing(frame: FrameRecord, vendor: str) -> FrameTiming:
+def _timing(frame: FrameRecord, vendor: str, zone: timezone | None) -> FrameTiming:
     header, timing = frame.header, frame.timing
     if timing:
         return FrameTiming(
-            acquisition=_naive(timing.get("acquisition_datetime", "")),
+            acquisition=on_clock(timing.get("acquisition_datetime", ""), zone),
             duration_ms=parse_number(timing.get("duration_ms", "")),
-            frame_reference=_naive(timing.get("frame_reference_datetime", "")),
+            frame_reference=on_clock(timing.get("frame_reference_datetime", ""), zone),
         )
     private = None
     if vendor == "SIEMENS":
@@ -257,26 +285,21 @@ def _timing(frame: FrameRecord, vendor: str) -> FrameTiming:
     elif vendor == "GE":
         private = header.private(0x0009, "GEMS_PETD_01", 0x0D)
     return FrameTiming(
-        acquisition=_acquisition(header),
+        acquisition=_acquisition(header, zone),
         frame_reference_time_ms=header.number(Tag.FRAME_REFERENCE_TIME),
         duration_ms=header.number(Tag.FRAME_DURATION),
-        private_reference=None if private is None else _naive(clean_text(private)),
+        private_reference=None if private is None else on_clock(clean_text(private), zone),
         decay_factor=header.number(Tag.DECAY_FACTOR),
+        activity_factor=_private_number(header, 0x7053, "Philips PET Private Group", 0x09),
     )
 
 
-def _acquisition(header: Any) -> datetime | None:
+def _acquisition(header: Any, zone: timezone | None) -> datetime | None:
     found = combine(header.text(Tag.ACQUISITION_DATE), header.text(Tag.ACQUISITION_TIME))
     if found is None:
-        found = _naive(header.text(Tag.ACQUISITION_DATETIME))
+        found = on_clock(header.text(Tag.ACQUISITION_DATETIME), zone)
     if found is None:
         # An export without acquisition dates still has its times; the series' date is theirs but across midnight,
         # and the rules compare clock times before they trust a date.
         found = combine(header.text(Tag.SERIES_DATE), header.text(Tag.ACQUISITION_TIME))
     return found
-
-
-def _naive(text: str) -> datetime | None:
-    """Clock time as written; a UTC offset is dropped, because scanner times are all on the scanner's clock."""
-    moment = parse_dt(text)
-    return None if moment is None else moment.replace(tzinfo=None)

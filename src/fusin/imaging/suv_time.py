@@ -5,14 +5,14 @@ The rules are those of the IBSI SUV manual, version 3 (oncoray/suv_computation, 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from fusin.decay import average_count_rate_time_s
 from fusin.errors import Ambiguous, InvalidValue, MissingValue
-from fusin.imaging.dicom_values import parse_dt, parse_tm
+from fusin.imaging.dicom_values import has_clock, on_clock, parse_dt, parse_tm, parse_zone
 from fusin.imaging.suv_header import FrameTiming, SuvHeader
+from fusin.imaging.suv_witness import LONGEST_MS, is_ge, unwrapped, witness
 from fusin.provenance import NoticeLog
 
 __all__ = ["ReferenceTimes", "injection_time", "reference_times"]
@@ -21,7 +21,9 @@ __all__ = ["ReferenceTimes", "injection_time", "reference_times"]
 LONG_LIVED_S = 41400.0
 EARLY_S = 3600.0
 DAY_S = 86400.0
-LONGEST_MS = 10 * DAY_S * 1000.0
+SPREAD_S = 30.0
+QUARTER_S = 900.0
+SECOND_OF_ROUNDING = (1.0, QUARTER_S - 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,18 @@ def reference_times(header: SuvHeader, half_life_s: float, log: NoticeLog) -> Re
         When no rule applies.
     """
     if header.decay_correction == "DATETIME":
-        moment = _stated(header.decay_reference, "Decay Correction DateTime (0018,9701)")
+        moment = _stated(header)
         return ReferenceTimes("enhanced-decay-correction-datetime", (moment,) * len(header.frames))
+    starts = _starts(header, log)
     if header.decay_correction == "NONE":
-        return ReferenceTimes("none-frame-time", tuple(_frame_time(f, half_life_s) for f in header.frames))
+        moments = tuple(_frame_time(f, s, half_life_s) for f, s in zip(header.frames, starts, strict=True))
+        return ReferenceTimes("none-frame-time", moments)
     private = [f.private_reference for f in header.frames]
     if header.private_vendor and all(private):
-        return ReferenceTimes(f"start-private-{header.private_vendor.lower()}", tuple(p for p in private if p))
+        times = tuple(p for p in private if p)
+        _check_private(header, starts, times, log)
+        witness(header, starts, times, half_life_s, log)
+        return ReferenceTimes(f"start-private-{header.private_vendor.lower()}", times)
     if any(private):
         log.warning(
             "PRIVATE_TIME_INCOMPLETE",
@@ -66,16 +73,47 @@ def reference_times(header: SuvHeader, half_life_s: float, log: NoticeLog) -> Re
             "private reference time; it is not used",
             where=header.where,
         )
-    return _from_acquisition(header, half_life_s, log)
+    found = _from_acquisition(header, starts, half_life_s, log)
+    witness(header, starts, found.times, half_life_s, log)
+    return found
 
 
-def _stated(text: str, field: str) -> datetime:
-    moment = parse_dt(text)
+def _starts(header: SuvHeader, log: NoticeLog) -> list[datetime | None]:
+    """Start of each frame, with clock times after midnight on the next day."""
+    starts = [f.acquisition for f in header.frames]
+    known = [s for s in starts if s is not None]
+    if len(known) < len(starts) or not known:
+        return starts
+    return list(unwrapped(known, header.where, log))
+
+
+def _check_private(
+    header: SuvHeader, starts: list[datetime | None], times: tuple[datetime, ...], log: NoticeLog
+) -> None:
+    """Values are corrected to the start of the scan; a private moment after its first frame was not moved with the dates."""
+    known = [s for s in starts if s is not None]
+    late = (min(times) - min(known)).total_seconds() if known else 0.0
+    if abs(late) > 60.0 and (late > 0 or late < -DAY_S / 2):
+        log.warning(
+            "PRIVATE_TIME_DOUBTED",
+            f"the vendor's private reference time {min(times).isoformat(sep=' ', timespec='seconds')} does not fit the first "
+            f"acquisition {min(known).isoformat(sep=' ', timespec='seconds')}",
+            where=header.where,
+            raw=late,
+            used=min(times),
+        )
+
+
+def _stated(header: SuvHeader) -> datetime:
+    moment = on_clock(header.decay_reference, parse_zone(header.timezone))
     if moment is None:
         raise MissingValue(
-            "SUV", f"{field} is {text!r}", "the date and time of the decay correction", "DECAY_REFERENCE_MISSING"
+            "SUV",
+            f"Decay Correction DateTime (0018,9701) is {header.decay_reference!r}",
+            "the date and time of the decay correction",
+            "DECAY_REFERENCE_MISSING",
         )
-    return moment.replace(tzinfo=None)
+    return moment
 
 
 def _seconds(value_ms: float, field: str, *, signed: bool = False) -> float:
@@ -85,11 +123,11 @@ def _seconds(value_ms: float, field: str, *, signed: bool = False) -> float:
     return value_ms / 1000.0
 
 
-def _frame_time(frame: FrameTiming, half_life_s: float) -> datetime:
+def _frame_time(frame: FrameTiming, start: datetime | None, half_life_s: float) -> datetime:
     """Moment at which an uncorrected frame has its average count rate."""
     if frame.frame_reference is not None:
         return frame.frame_reference
-    if frame.acquisition is None:
+    if start is None:
         raise MissingValue(
             "SUV",
             "Acquisition Date and Time (0008,0022/0032) are absent",
@@ -103,14 +141,15 @@ def _frame_time(frame: FrameTiming, half_life_s: float) -> datetime:
             "the duration of the frame in ms",
             "FRAME_DURATION_MISSING",
         )
-    return frame.acquisition + timedelta(
+    return start + timedelta(
         seconds=average_count_rate_time_s(_seconds(frame.duration_ms, "Actual Frame Duration (0018,1242)"), half_life_s)
     )
 
 
-def _from_acquisition(header: SuvHeader, half_life_s: float, log: NoticeLog) -> ReferenceTimes:
+def _from_acquisition(
+    header: SuvHeader, starts: list[datetime | None], half_life_s: float, log: NoticeLog
+) -> ReferenceTimes:
     """Rules (b) to (e): acquisition equal to series time, else back from the frame reference time."""
-    starts = [f.acquisition for f in header.frames]
     if any(s is None for s in starts):
         raise MissingValue(
             "SUV",
@@ -126,15 +165,23 @@ def _from_acquisition(header: SuvHeader, half_life_s: float, log: NoticeLog) -> 
             where=header.where,
             used=known[0].date().isoformat() if known else None,
         )
-    earliest = min(known)
+    # In a 4-D series the scan began with its first time point, whichever is asked for.
+    earliest = min([*known, header.series_begun] if header.series_begun else known)
     series_clock = parse_tm(header.series_time_text)
     if series_clock is not None:
         apart = abs((earliest - datetime.combine(earliest.date(), series_clock)).total_seconds())
         if min(apart, DAY_S - apart) <= 1.0:
             return ReferenceTimes("start-acquisition-equals-series", (earliest,) * len(known))
-    if "GE " in f"{header.manufacturer.upper()} " and "SIEMENS" not in header.manufacturer.upper():
-        return _ge(header, known, half_life_s, log)
-    return _back_computed(header, known, half_life_s, log)
+    found = _ge(header, known, log) if is_ge(header.manufacturer) else _back_computed(header, known, half_life_s, log)
+    if found.spread_s > SPREAD_S:
+        raise Ambiguous(
+            "SUV",
+            f"values corrected to the START have one reference moment, and the slices' times lead to moments "
+            f"{found.spread_s:.0f} s apart",
+            "the vendor's private reference time, or true Frame Reference Times (0054,1300)",
+            "REFERENCE_TIME_UNKNOWN",
+        )
+    return found
 
 
 def _frame_reference_s(frame: FrameTiming) -> float:
@@ -149,7 +196,7 @@ def _frame_reference_s(frame: FrameTiming) -> float:
     return _seconds(frame.frame_reference_time_ms, "Frame Reference Time (0054,1300)", signed=True)
 
 
-def _ge(header: SuvHeader, starts: list[datetime], half_life_s: float, log: NoticeLog) -> ReferenceTimes:
+def _ge(header: SuvHeader, starts: list[datetime], log: NoticeLog) -> ReferenceTimes:
     times = tuple(
         start - timedelta(seconds=_frame_reference_s(frame)) for start, frame in zip(starts, header.frames, strict=True)
     )
@@ -161,15 +208,15 @@ def _ge(header: SuvHeader, starts: list[datetime], half_life_s: float, log: Noti
         raw=header.series_time_text,
         used=times[0],
     )
-    _check_decay_factor(header, times, half_life_s, log)
     return ReferenceTimes("start-ge-frame-reference", times)
 
 
 def _back_computed(header: SuvHeader, starts: list[datetime], half_life_s: float, log: NoticeLog) -> ReferenceTimes:
+    offsets = [_frame_reference_s(frame) for frame in header.frames]
+    # Where one frame counts from its own start, all do: one convention serves a whole series.
+    zero = any(offset == 0 for offset in offsets)
     times = []
-    zero = False
-    for start, frame in zip(starts, header.frames, strict=True):
-        offset = _frame_reference_s(frame)
+    for start, frame, offset in zip(starts, header.frames, offsets, strict=True):
         if frame.duration_ms is None or frame.duration_ms <= 0:
             raise Ambiguous(
                 "SUV",
@@ -179,8 +226,7 @@ def _back_computed(header: SuvHeader, starts: list[datetime], half_life_s: float
                 "FRAME_DURATION_MISSING",
             )
         duration = _seconds(frame.duration_ms, "Actual Frame Duration (0018,1242)")
-        average = 0.0 if offset == 0 else average_count_rate_time_s(duration, half_life_s)
-        zero = zero or offset == 0
+        average = 0.0 if zero else average_count_rate_time_s(duration, half_life_s)
         times.append(start + timedelta(seconds=average - offset))
     if zero:
         log.adapted(
@@ -200,28 +246,7 @@ def _back_computed(header: SuvHeader, starts: list[datetime], half_life_s: float
         raw=header.series_time_text,
         used=times[0],
     )
-    _check_decay_factor(header, tuple(times), half_life_s, log)
     return ReferenceTimes("start-back-computed", tuple(times))
-
-
-def _check_decay_factor(header: SuvHeader, times: tuple[datetime, ...], half_life_s: float, log: NoticeLog) -> None:
-    """The Decay Factor, when given, is an independent witness of the reference moment."""
-    for frame, time in zip(header.frames, times, strict=True):
-        if frame.decay_factor is None or frame.decay_factor < 1 or frame.acquisition is None or not frame.duration_ms:
-            continue
-        if not 0 < frame.duration_ms <= LONGEST_MS or not math.isfinite(frame.decay_factor):
-            continue
-        middle = average_count_rate_time_s(frame.duration_ms / 1000.0, half_life_s)
-        implied = 2.0 ** (((frame.acquisition - time).total_seconds() + middle) / half_life_s)
-        if frame.decay_factor > 1 and abs(implied / frame.decay_factor - 1.0) > 0.02:
-            log.warning(
-                "DECAY_FACTOR_DISAGREES",
-                f"Decay Factor (0054,1321) is {frame.decay_factor:.4f} and the reference moment used implies {implied:.4f}",
-                where=header.where,
-                raw=frame.decay_factor,
-                used=implied,
-            )
-            return
 
 
 def injection_time(header: SuvHeader, reference: datetime, half_life_s: float, log: NoticeLog) -> datetime:
@@ -239,11 +264,13 @@ def injection_time(header: SuvHeader, reference: datetime, half_life_s: float, l
     MissingValue
         When neither Start DateTime nor Start Time can be read.
     Ambiguous
-        For a long-lived nuclide without a valid date, and for uptake times beyond ten half-lives.
+        For a long-lived nuclide without a valid date.
+    InvalidValue
+        For an injection more than ten half-lives before the scan.
     """
     stated = _stated_injection(header, log)
     clock_only = parse_tm(header.injection_time)
-    if stated is not None and -EARLY_S <= (reference - stated).total_seconds() < 2.0 * half_life_s:
+    if stated is not None and _fits(stated, reference, half_life_s, header, log):
         if clock_only is not None and _clock_gap_s(stated, clock_only) > 60.0:
             log.warning(
                 "INJECTION_TIMES_DISAGREE",
@@ -269,7 +296,7 @@ def injection_time(header: SuvHeader, reference: datetime, half_life_s: float, l
             used=administered,
         )
         stated = administered.replace(tzinfo=None)
-        if -EARLY_S <= (reference - stated).total_seconds() < 2.0 * half_life_s:
+        if _fits(stated, reference, half_life_s, header, log):
             return stated
     return _rebuilt(header, stated, clock_only, reference, half_life_s, log)
 
@@ -280,23 +307,54 @@ def _clock_gap_s(stated: datetime, clock: object) -> float:
     return min(gap, DAY_S - gap)
 
 
+def _fits(stated: datetime, reference: datetime, half_life_s: float, header: SuvHeader, log: NoticeLog) -> bool:
+    """Whether a stated injection is the one before this scan: within two half-lives, or ten where the date is all there is.
+
+    A short-lived tracer beyond two half-lives may still be right; its date is then rebuilt and compared.
+    """
+    elapsed = (reference - stated).total_seconds()
+    if -EARLY_S <= elapsed < 2.0 * half_life_s:
+        return True
+    if half_life_s >= LONG_LIVED_S and 0 < elapsed <= 10.0 * half_life_s:
+        log.warning(
+            "UPTAKE_LONG",
+            f"the injection lies {elapsed / DAY_S:.1f} days before the scan, {elapsed / half_life_s:.1f} half-lives",
+            where=header.where,
+            raw=header.injection_datetime,
+            used=stated,
+        )
+        return True
+    return False
+
+
 def _zone(header: SuvHeader) -> timezone | None:
     """The scanner's UTC offset: Timezone Offset From UTC (0008,0201), else that of the decay correction date-time."""
-    text = header.timezone
-    if text:
-        probe = parse_dt(f"20000101000000{text}")
-        if probe is not None and isinstance(probe.tzinfo, timezone):
-            return probe.tzinfo
+    stated = parse_zone(header.timezone)
     reference = parse_dt(header.decay_reference)
-    return reference.tzinfo if reference is not None and isinstance(reference.tzinfo, timezone) else None
+    if stated is None and reference is not None and isinstance(reference.tzinfo, timezone):
+        return reference.tzinfo
+    return stated
 
 
 def _stated_injection(header: SuvHeader, log: NoticeLog) -> datetime | None:
-    stated = parse_dt(header.injection_datetime)
+    # A date alone, or an anonymiser's date with no clock beside a real Start Time, says nothing of the hour.
+    stated = parse_dt(header.injection_datetime) if has_clock(header.injection_datetime) else None
     if stated is None or stated.tzinfo is None:
         return stated
     zone = _zone(header)
     if zone is None:
+        local = parse_tm(header.injection_time)
+        gap = _clock_gap_s(stated.replace(tzinfo=None), local) if local is not None else 0.0
+        if local is not None and gap > 60.0 and gap % QUARTER_S in (0.0, *SECOND_OF_ROUNDING):
+            log.adapted(
+                "TIMEZONE_ON_ONE_SIDE",
+                f"Start DateTime {header.injection_datetime} carries a UTC offset and the scan's times carry none; Start Time "
+                f"{local}, {gap / 3600:g} h apart, is taken as the scanner's clock",
+                where=header.where,
+                raw=header.injection_datetime,
+                used=local,
+            )
+            return datetime.combine(stated.date(), local)
         log.adapted(
             "TIMEZONE_ON_ONE_SIDE",
             f"Start DateTime {header.injection_datetime} carries a UTC offset and the scan's times carry none; its clock time "
@@ -336,7 +394,8 @@ def _rebuilt(
             "a valid Radiopharmaceutical Start DateTime (0018,1078)",
             "INJECTION_DATE_UNKNOWN",
         )
-    clock = stated.time() if stated is not None else clock_only
+    use_clock_only = clock_only is not None and (stated is None or _clock_gap_s(stated, clock_only) > 60.0)
+    clock = clock_only if use_clock_only else stated.time() if stated is not None else None
     moment = datetime.combine(reference.date(), clock)  # type: ignore[arg-type]  # one of the two is a time
     if moment > reference + timedelta(seconds=EARLY_S):
         moment -= timedelta(days=1)
@@ -350,6 +409,16 @@ def _rebuilt(
             f"{half_life_s / 60.0:.1f} min",
             "the right time of injection",
             "UPTAKE_TIME_IMPOSSIBLE",
+        )
+    if moment == stated:
+        return moment
+    if stated is not None and use_clock_only:
+        log.warning(
+            "INJECTION_TIMES_DISAGREE",
+            f"Start DateTime (0018,1078) says {stated} and does not fit the scan; Start Time (0018,1072) {clock_only} is used",
+            where=header.where,
+            raw=header.injection_datetime,
+            used=moment,
         )
     code = "INJECTION_DATE_FROM_SERIES" if stated is None else "INJECTION_DATE_REBUILT"
     log.adapted(

@@ -15,9 +15,9 @@ from fusin.evidence.catalogue import default_catalogue
 from fusin.imaging.masks import read_regions
 from fusin.imaging.nifti import write_nifti
 from fusin.imaging.suv import SUV_METHOD
-from fusin.imaging.volume import Region
+from fusin.imaging.volume import Region, Volume
 from fusin.provenance import Method, NoticeLog, Provenance, versions
-from fusin.quantification.adrenal import AdrenalIndices, adrenal_indices
+from fusin.quantification.adrenal_reading import read_adrenals
 from fusin.quantification.candidates import CandidateSearch, box_region, find_candidates
 from fusin.quantification.exclusions import organ_exclusions
 from fusin.quantification.lesion_ratios import burden, tbrs_for
@@ -38,6 +38,7 @@ from fusin.quantification.references import (
 )
 from fusin.quantification.rules import check_contour, check_threshold, contour_lesion, named_threshold, own_surroundings
 from fusin.quantification.study import Stage, Study, StudyOptions, input_files, open_study, silent
+from fusin.quantification.tracer import check_tracer, withheld
 
 __all__ = ["ReadOptions", "read_study", "read_volume"]
 
@@ -166,11 +167,7 @@ def read_volume(
         raise InputError(
             "--norm", "norm", options.study.suv.norm, "bw: reading rules and references are defined in SUVbw"
         )
-    labels: Sequence[Region] = ()
-    if options.labels is not None:
-        labels = read_regions(options.labels, grid=study.pet.grid, log=log)
-    elif options.segment:
-        labels = _segmented(study, log)
+    labels = _labels(study, options, log)
     progress("placing references", 0, 1)
     references, hot_organs = _references(study, labels, options, log)
     progress("placing references", 1, 1)
@@ -192,7 +189,11 @@ def read_volume(
     marrow = next((r for r in references if r.kind == "marrow"), None)
     marrow_max = float(np.nanmax(marrow.region.values_in(study.pet))) if marrow else None
     readout = read_out(references, lesions, total, marrow_suv_max=marrow_max, visual=options.visual or None, log=log)
-    adrenal = _adrenals(study, labels, references, log) if options.adrenals_wanted else None
+    if not check_tracer(study.facts, log):
+        readout = withheld(readout, str(study.facts.get("radiopharmaceutical")))
+    adrenal = None
+    if options.adrenals_wanted:
+        adrenal = read_adrenals(study.pet, labels, lesions, references, study.facts, log)
     provenance = Provenance(
         inputs=input_files(study, options.region_files),
         parameters=options.to_json(),
@@ -214,6 +215,13 @@ def read_volume(
         notices=log.notices,
         provenance=provenance,
     )
+
+
+def _labels(study: Study, options: ReadOptions, log: NoticeLog) -> tuple[Region, ...]:
+    """Organ labels on the PET grid: given, made, or none."""
+    if options.labels is not None:
+        return read_regions(options.labels, grid=study.pet.grid, log=log)
+    return _segmented(study, log) if options.segment else ()
 
 
 def _segmented(study: Study, log: NoticeLog) -> tuple[Region, ...]:
@@ -265,19 +273,39 @@ def _references(
         placed_in = references_from_labels(study.pet, labels, log=log)
         for reference in sorted(placed_in, key=lambda r: float(np.nanmax(r.region.values_in(study.pet)))):
             found.setdefault(reference.kind, reference)
+    organs_known = bool(organ_exclusions(labels))
+    if labels and not organs_known:
+        names = ", ".join(sorted({label.name for label in labels})[:6])
+        log.warning(
+            "LABELS_WITHOUT_ORGANS",
+            f"no organ is recognised among the labels ({names}); hot organs are sought on the images instead",
+            where="labels",
+        )
     hot_organs: list[Region] = []
     missing = [kind for kind in AUTOMATIC_KINDS if kind not in found]
-    if options.automatic and study.ct is not None and (missing or not labels):
-        placed = place_automatically(study.pet, study.ct, kinds=missing, log=log)
+    if options.automatic and study.ct is not None and (missing or not organs_known):
+        whole = _without_gaps(study.pet)
+        placed = place_automatically(whole, study.ct, kinds=missing, log=log)
         for reference in placed.placed:
-            found.setdefault(reference.kind, reference)
-        if not labels:
+            if np.isfinite(reference.region.values_in(study.pet)).all():
+                found.setdefault(reference.kind, reference)
+        if not organs_known:
             # A spleen that the user pointed at tells the heuristic as much as one that was placed.
             spleens = tuple(r for r in found.values() if r.kind == "spleen" and placed.get("spleen") is None)
             known = replace(placed, placed=(*placed.placed, *spleens))
-            hot_organs = list(physiological_organs(study.pet, study.ct, known, log))
+            hot_organs = list(physiological_organs(whole, study.ct, known, log))
     order = ("blood_pool", "liver", "spleen", "marrow", "brain", "adrenal", "muscle")
     return sorted(found.values(), key=lambda r: order.index(r.kind)), hot_organs
+
+
+def _without_gaps(pet: Volume) -> Volume:
+    """The PET with missing slices filled from their neighbours, for finding anatomy only; nothing is measured in it."""
+    blank = ~np.isfinite(pet.values).all(axis=(1, 2))
+    if not blank.any() or blank.all():
+        return pet
+    kept = np.flatnonzero(~blank)
+    nearest = kept[np.abs(np.arange(len(blank))[:, None] - kept[None, :]).argmin(axis=1)]
+    return Volume(values=pet.values[nearest], grid=pet.grid, unit=pet.unit)
 
 
 def _box(text: str) -> tuple[str, list[float]]:
@@ -315,7 +343,7 @@ def _given_lesions(
         measured.append(
             Lesion(
                 number=0, identity=identity, region=region, metrics=metrics, tbrs=ratios, status="given",
-                reason=f"drawn, from {path.name}", site=str(region.attributes.get("site") or ""),
+                reason=f"drawn, from {path.name}", site=str(region.attributes.get("site") or region.name),
             )
         )  # fmt: skip
     measured.sort(key=lambda lesion: -(lesion.metrics.suv_peak or 0.0))
@@ -334,7 +362,9 @@ def _search(
     try:
         threshold = named_threshold(options.threshold, references, study.pet)
     except NotComputable as err:
-        log.warning("NO_THRESHOLD", f"no search for lesions was made: {err}", where="lesions")
+        reasons = [n.message for n in log if n.code in ("REFERENCE_DECLINED", "NO_CT", "CT_FRAME_DIFFERS")]
+        why = f" ({'; '.join(reasons[:3])})" if reasons else ""
+        log.warning("NO_THRESHOLD", f"no search for lesions was made: {err}{why}", where="lesions")
         return (), (), {"rule": None, "suv": None, "because": str(err), "citation": ""}, False
     result = find_candidates(
         study.pet, threshold, log=log, exclusions=exclusions, references=references, sites=labels, search=options.search
@@ -374,35 +404,3 @@ def _contoured(
 
 def _unknown_burden() -> Burden:
     return Burden(lesions=None, tumour_volume_ml=None, total_lesion_uptake=None, suv_max=None, suv_mean=None)
-
-
-def _adrenals(
-    study: Study, labels: Sequence[Region], references: Sequence[ReferenceRegion], log: NoticeLog
-) -> AdrenalIndices | None:
-    """Adrenal indices when both or one of the glands are labelled."""
-    glands = {
-        region.name.lower(): region
-        for region in labels
-        if region.name.lower().startswith("adrenal_gland") and region.voxels
-    }
-    if not glands:
-        log.warning(
-            "ADRENALS_NOT_LABELLED",
-            "adrenal indices need the labels adrenal_gland_left and adrenal_gland_right (--labels)",
-            where="adrenal",
-        )
-        return None
-    quiet = NoticeLog()
-    sides = {
-        side: measure_region(study.pet, glands[name], log=quiet)
-        if (name := f"adrenal_gland_{side}") in glands
-        else None
-        for side in ("left", "right")
-    }
-    liver = next((r for r in references if r.kind == "liver"), None)
-    tracer = str(study.facts.get("radiopharmaceutical") or "").lower()
-    nuclide = str(study.facts.get("nuclide") or "Ga-68")
-    named = "18F-AlF-pentixafor" if nuclide == "F-18" and "pentixafor" in tracer else "68Ga-pentixafor"
-    return adrenal_indices(
-        sides["left"], sides["right"], liver, time_min=study.facts.get("uptake_time_min"), tracer=named, log=log
-    )

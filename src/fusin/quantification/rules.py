@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import numpy as np
-from typing import get_args
 
 from fusin.errors import InputError, NotComputable
 from fusin.imaging.dicom_values import parse_number

@@ -158,9 +158,11 @@ def lesion_table(reading: Reading, *, physiological: bool = False) -> pd.DataFra
 
     Parameters
     ----------
-    physiological : whether the hot regions that were set aside follow
+    reading : result of a reading
+    physiological : give the hot regions that were set aside instead; the two are never in one table, whose sums would
+        then mean nothing
     """
-    lesions = [*reading.lesions, *(reading.physiological if physiological else ())]
+    lesions = reading.physiological if physiological else reading.lesions
     case = _case(reading.series)
     return _frame([case | _lesion(lesion) for lesion in lesions], LESION_COLUMNS)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["AccuracyOptions", "accuracy_of_cells", "accuracy_of_table", "plan_accuracy"]
 
 _SHARES = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+_MEASURES = {
+    "ppv": "PPV",
+    "npv": "NPV",
+    "lr_positive": "positive likelihood ratio",
+    "lr_negative": "negative likelihood ratio",
+    "dor": "diagnostic odds ratio",
+    "youden": "Youden index",
+}
 _LEAST_STUDIES = 3
 Operator = Literal[">=", ">", "<=", "<"]
 
@@ -59,6 +67,7 @@ class AccuracyOptions:
 
 def accuracy_of_cells(tp: int, fn: int, fp: int, tn: int, *, options: AccuracyOptions, log: NoticeLog) -> CohortOutput:
     """Accuracy from four counts; the document is the contract of ``fusin accuracy --json``."""
+    _no_marker(options, "four counts")
     found = accuracy_counts(
         tp, fn, fp, tn, interval=options.interval, index_test=options.test, reference=options.reference,
         unit=options.unit, reference_tests=options.reference_tests,
@@ -85,6 +94,8 @@ def accuracy_of_table(path: Path, *, options: AccuracyOptions, log: NoticeLog) -
     if {"tp", "fn"} <= names:
         return _studies(path, options, log)
     rows = read_table(path, ACCURACY_ROWS, log)
+    if "marker" not in rows.columns:
+        _no_marker(options, "a table without a column named marker")
     document: dict[str, Any] = {}
     sections: list[CohortSection] = []
     summary: tuple[str, ...] = ()
@@ -136,6 +147,12 @@ def plan_accuracy(
     )  # fmt: skip
 
 
+def _no_marker(options: AccuracyOptions, found: str) -> None:
+    """Refuse cut-offs that nothing could be compared with."""
+    if options.cut_offs:
+        raise InputError("--cut-off", "input", found, "a table with a column named marker")
+
+
 def _title(options: AccuracyOptions) -> str:
     test = options.test or "Index test"
     return (
@@ -165,20 +182,24 @@ def _section(found: Accuracy) -> CohortSection:
             {"index test": "negative", "reference positive": found.fn, "reference negative": found.tn},
         ]
     )
-    frame = found.to_table()
+    frame = found.to_table().rename(columns={"low": "value_low", "high": "value_high"})
+    frame["measure"] = [_MEASURES.get(name, name) for name in frame["measure"]]
     tables = [
         CohortTable(name="counts", title="2 x 2 table", frame=counts),
         CohortTable(name="accuracy", title="Accuracy", frame=frame, shown=shown_columns(frame)),
     ]
     if found.flow is not None:
-        tables.append(CohortTable(name="flow", title="Flow of participants", frame=found.flow.to_table()))
+        flow = found.flow.to_table()
+        flow["stage"] = [str(stage).replace("_", " ") for stage in flow["stage"]]
+        tables.append(CohortTable(name="flow", title="Flow of participants", frame=flow))
     rows = [
         ForestRow(label=name.upper() if name in ("ppv", "npv") else name, estimate=getattr(found, name),
                   counts=f"{getattr(found, name).k}/{getattr(found, name).n}")
         for name in _SHARES
         if getattr(found, name).value is not None
     ]  # fmt: skip
-    drawn = [forest_plot(rows, name="accuracy", title="[%]")] if rows else []
+    caption = f"Shares with 95 % intervals ({found.sensitivity.method}); squares grow with n."
+    drawn = [replace(forest_plot(rows, name="accuracy", title="[%]"), caption=caption)] if rows else []
     declared = (f"Reference standard: {found.reference}.",) if found.reference else ()
     return CohortSection(
         name="accuracy",
@@ -227,6 +248,7 @@ def _cut_row(name: str, cut: float | None, sensitivity: Estimate, specificity: E
 
 def _studies(path: Path, options: AccuracyOptions, log: NoticeLog) -> CohortOutput:
     """One row of counts per study: each on its own, and pooled where there are enough."""
+    _no_marker(options, "a table of counts")
     rows = read_table(path, ACCURACY_COUNTS, log)
     found = []
     for row in rows.to_dict("records"):
@@ -271,8 +293,10 @@ def _studies_section(found: Sequence[Accuracy], pooled: Bivariate | None) -> Coh
         ]  # fmt: skip
         if pooled:
             rows.append(ForestRow(label="pooled", estimate=getattr(pooled, name), own=True))
-        drawn.append(forest_plot(rows, name=f"forest-{name}", title=f"{name} [%]"))
-    text = ()
+        caption = f"Squares: studies ({found[0].sensitivity.method} intervals), growing with n."
+        caption += f" Diamond: pooled ({pooled.method})." if pooled else ""
+        drawn.append(replace(forest_plot(rows, name=f"forest-{name}", title=f"{name} [%]"), caption=caption))
+    text: tuple[str, ...] = ()
     if pooled:
         summary = f"{pooled.studies} studies pooled: sensitivity {estimate_text(pooled.sensitivity, percent=True)}, specificity "
         summary += f"{estimate_text(pooled.specificity, percent=True)} ({pooled.method}"

@@ -21,7 +21,7 @@ from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import bland_altman_plot, paired_plot, rate_bars, upset_plot
 from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
 from fusin.report.plate import Figure
-from fusin.report.table_text import estimate_text, p_text, shown_columns
+from fusin.report.table_text import Shown, estimate_text, p_text, shown_columns
 from fusin.stats.bland_altman import bland_altman
 from fusin.stats.proportions import ProportionMethod
 from fusin.stats.sample_size import McNemarVariant, mcnemar_sample_size
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from fusin.stats.effects import EffectTest
 
-__all__ = ["CompareOptions", "compare_cells", "compare_readings", "compare_tables", "plan_comparison"]
+__all__ = ["CompareOptions", "compare_cells", "compare_paths", "compare_readings", "compare_tables", "plan_comparison"]
 
 _METRIC_TITLES = {
     "suv_max": "SUVmax [g/mL]",
@@ -43,7 +43,6 @@ _METRIC_TITLES = {
 }
 _DRAWN_METRICS = ("suv_max", "suv_peak", "tbr_blood_pool", "tbr_liver")
 _DRAWN_METRICS = ("suv_max", "suv_peak", "tbr_blood_pool", "tbr_liver")
-_RATES = ("first", "second", "difference", "rate", "rate_low", "clustered")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +83,39 @@ def compare_cells(
         unit=options.unit, interval=options.interval,
     )  # fmt: skip
     log.extend(found.notices)
-    table = CohortTable(name="comparison", title="Paired detection", frame=_flat([found]), shown=_shown(_flat([found])))
-    section = CohortSection(
-        name="comparison", title=f"{found.first} against {found.second}", text=_sentences(found), tables=(table,)
-    )
+    title = "Paired detection"
+    section = CohortSection(name="comparison", title=title, text=_sentences(found), tables=_paired_tables([found]))
     return CohortOutput(
         title=f"{found.first} against {found.second}", document=found.to_json(), sections=(section,),
         summary=_sentences(found), notices=log.notices, provenance=provenance_of((), options.to_json()),
     )  # fmt: skip
+
+
+def compare_paths(
+    paths: Sequence[Path],
+    *,
+    options: CompareOptions,
+    log: NoticeLog,
+    tracers: Sequence[str] | None = None,
+    patients: Sequence[str] | None = None,
+    max_distance_mm: float = 15.0,
+) -> CohortOutput:
+    """Compare folders of ``fusin read`` or tables, whichever the paths are.
+
+    Raises
+    ------
+    InputError
+        As :func:`compare_readings` and :func:`compare_tables`, and for names of folders where there are tables.
+    """
+    if paths and all(path.is_dir() for path in paths):
+        return compare_readings(
+            paths, options=options, log=log, tracers=tracers, patients=patients, max_distance_mm=max_distance_mm
+        )
+    if tracers or patients:
+        raise InputError(
+            "--tracer, --patient", "input", "tables", "folders of fusin read; a table names both in its rows"
+        )
+    return compare_tables(paths, options=options, log=log)
 
 
 def compare_tables(paths: Sequence[Path], *, options: CompareOptions, log: NoticeLog) -> CohortOutput:
@@ -180,12 +204,10 @@ def _counted(path: Path, options: CompareOptions, log: NoticeLog) -> CohortOutpu
     for one in found:
         log.extend(one.notices)
     title = f"{found[0].first} against {found[0].second}"
-    frame = _flat(found)
-    table = CohortTable(name="comparison", title="Paired detection", frame=frame, shown=_shown(frame))
     text = tuple(f"{one.label}: {s}" for one in found for s in _sentences(one)[:1])
     return CohortOutput(
         title=title, document={"tables": [one.to_json() for one in found]},
-        sections=(CohortSection(name="comparison", title=title, text=text, tables=(table,)),),
+        sections=(CohortSection(name="comparison", title="Paired detection", text=text, tables=_paired_tables(found)),),
         summary=text, notices=log.notices, provenance=provenance_of((path,), options.to_json()),
     )  # fmt: skip
 
@@ -201,7 +223,7 @@ def _compared(findings: pd.DataFrame, paths: Sequence[Path], options: CompareOpt
         value_test=options.value_test, multiplicity=options.adjust, interval=options.interval, absent=options.absent,
     )  # fmt: skip
     sections = [
-        _detection_section(rates, first, second),
+        _detection_section(rates),
         _shared_section(matrices),
         _paired_section(result),
     ]
@@ -252,20 +274,14 @@ def _sentences(found: PairedDetection) -> tuple[str, ...]:
     return rates, agreement
 
 
-def _flat(found: Sequence[PairedDetection]) -> pd.DataFrame:
-    frame = Comparison(overall=found[0], strata=tuple(found[1:]), values=(), tests=()).to_table()
-    return frame.assign(stratum=[d.label or "all" for d in found])
-
-
-def _shown(frame: pd.DataFrame) -> Any:
-    return shown_columns(frame, percent=[c for c in _RATES if c in frame.columns], leave_out=("mcnemar_chi2_p",))
-
-
-def _detection_section(rates: DetectionTable, first: str, second: str) -> CohortSection:
+def _detection_section(rates: DetectionTable) -> CohortSection:
     frame = rates.to_table()
+    frame.insert(2, "stratum", [f"{r.by} {r.group}" if r.by else "all" for r in rates.rates])
+    hidden = ("by", "group", "clustered_method", "unassessed")
     table = CohortTable(
-        name="detection", title="Detection rates", frame=frame, shown=shown_columns(frame, percent=_RATES)
-    )
+        name="detection", title="Detection rates", frame=frame,
+        shown=shown_columns(frame, percent=("rate", "clustered"), leave_out=hidden),
+    )  # fmt: skip
     text = (
         "Share of what was assessed. Where patients have several lesions, the clustered interval is the one to quote."
     )
@@ -277,28 +293,72 @@ def _detection_section(rates: DetectionTable, first: str, second: str) -> Cohort
 def _shared_section(matrices: Sequence[SharedLesions]) -> CohortSection:
     import pandas as pd
 
-    parts = [m.to_table().assign(**{"group": m.label or "all"}) for m in matrices]
+    parts = [m.to_table().assign(group=m.label or "all") for m in matrices]
     frame = pd.concat(parts, ignore_index=True)
     frame = frame[["group", *[c for c in frame.columns if c != "group"]]]
-    table = CohortTable(name="shared-lesions", title="Exclusive and shared", frame=frame)
-    text = "Exactly: seen by these tracers and no other. At least: seen by these, whatever the others show."
+    tracers = matrices[0].tracers
+    sets = [" + ".join(t for t in tracers if row[t]) for row in parts[0].to_dict("records")]
+    exact = pd.DataFrame(
+        {"seen_by_exactly": sets} | {m.label or "all": p["exactly"] for m, p in zip(matrices, parts, strict=True)}
+    )
+    tables = (
+        CohortTable(
+            name="shared-lesions",
+            title=f"{matrices[0].unit.capitalize()}s by the tracers that showed them",
+            frame=exact,
+        ),
+        CohortTable(name="shared-lesions-all", title="Exclusive and shared", frame=frame, on_page=False),
+    )
     return CohortSection(
-        name="shared", title="What the tracers share", text=(text,), tables=(table,), figures=(upset_plot(matrices[0]),)
+        name="shared", title="What the tracers share", tables=tables, figures=(upset_plot(matrices[0]),)
     )
 
 
 def _paired_section(result: Comparison) -> CohortSection:
     import pandas as pd
 
-    frame = _flat([result.overall, *result.strata])
-    tables = [CohortTable(name="comparison", title="Paired detection", frame=frame, shown=_shown(frame))]
+    tables = list(_paired_tables([result.overall, *result.strata]))
     if result.tests:
         tests = pd.DataFrame([t.to_json() for t in result.tests])
-        title = f"All quoted tests, adjusted for their number ({result.tests[0].method})"
-        tables.append(CohortTable(name="adjusted-tests", title=title, frame=tests))
+        shown = (
+            Shown(name="label", heading="Compared"),
+            Shown(name="p", heading="P", p=True),
+            Shown(name="adjusted", heading=f"P, {result.tests[0].method}", p=True),
+            Shown(name="test", heading="Test"),
+        )
+        title = f"All {len(tests)} quoted tests, adjusted for their number"
+        tables.append(CohortTable(name="adjusted-tests", title=title, frame=tests, shown=shown))
     return CohortSection(
         name="comparison", title="Paired detection", text=_sentences(result.overall), tables=tuple(tables)
     )
+
+
+def _paired_tables(found: Sequence[PairedDetection]) -> tuple[CohortTable, ...]:
+    """What a paper prints, then the variants of the test, then everything for programs."""
+    frame = Comparison(overall=found[0], strata=tuple(found[1:]), values=(), tests=()).to_table()
+    frame = frame.assign(stratum=[d.label or "all" for d in found])
+    first, second = found[0].first, found[0].second
+    tests = [str(t) for t in dict.fromkeys(frame["primary_test"])]
+    headings = {"first_only": f"{first} only", "second_only": f"{second} only", "first": first, "second": second}
+    headings["primary_p"] = "P"
+    title = f"Paired detection; P: {tests[0]}" if len(tests) == 1 else "Paired detection"
+    hidden = ("primary_test",) if len(tests) == 1 else ()
+    counts = ["stratum", "n", *(["patients"] if frame["patients"].notna().any() else [])]
+    rates = ["first", "first_low", "first_high", "second", "second_low", "second_high"]
+    short = frame[
+        [*counts, "both", "first_only", "second_only", "neither", *rates, "difference", "difference_low", "difference_high",
+         "primary_test", "primary_p"]
+    ]  # fmt: skip
+    variants = [c for c in frame.columns if c.startswith(("kappa", "mcnemar_"))]
+    agreement = frame[["stratum", "first_only", "second_only", *variants]]
+    percent = ("first", "second", "difference")
+    return (
+        CohortTable(name="comparison", title=title, frame=short,
+                    shown=shown_columns(short, percent=percent, headings=headings, leave_out=hidden)),
+        CohortTable(name="mcnemar", title="Agreement, and every variant of the McNemar test", frame=agreement,
+                    shown=shown_columns(agreement, headings=headings)),
+        CohortTable(name="comparison-all", title="Paired detection, all", frame=frame, on_page=False),
+    )  # fmt: skip
 
 
 def _rate_figures(rates: DetectionTable) -> tuple[Figure, ...]:
@@ -334,9 +394,24 @@ def _value_section(result: Comparison, units: Units) -> CohortSection:
         for v in result.values
         if v.metric in _DRAWN_METRICS
     ]  # fmt: skip
+    tests = [str(t) for t in dict.fromkeys(frame["test"])]
+    title = "Paired uptake, median (quartiles)" + (f"; P: {tests[0]}" if len(tests) == 1 else "")
     text = f"Differences are {names[0]} minus {names[1]} over the pairs where both have a value."
-    tables = (CohortTable(name="uptake", title="Paired uptake", frame=frame),)
+    tables = (CohortTable(name="uptake", title=title, frame=frame, shown=_uptake_columns(names, tests)),)
     return CohortSection(name="uptake", title="Uptake", text=(text,), tables=tables, figures=tuple(drawn))
+
+
+def _uptake_columns(names: tuple[str, str], tests: Sequence[str]) -> tuple[Shown, ...]:
+    return (
+        Shown(name="metric", heading="Quantity"),
+        Shown(name="pairs", heading="Pairs"),
+        Shown(name="patients", heading="Patients"),
+        Shown(name="first_median", heading=names[0], low="first_q1", high="first_q3", digits=2),
+        Shown(name="second_median", heading=names[1], low="second_q1", high="second_q3", digits=2),
+        Shown(name="difference", heading="Difference", low="difference_low", high="difference_high", digits=2),
+        Shown(name="p", heading="P", p=True),
+        *((Shown(name="test", heading="Test"),) if len(tests) > 1 else ()),
+    )
 
 
 def _agreement_section(units: Units, metric: str) -> tuple[CohortSection, dict[str, Any]]:

@@ -63,8 +63,9 @@ def evidence_report(asked: EvidenceQuery, *, log: NoticeLog) -> CohortOutput:
     InputError
         For an unknown topic, or a rate of one's own without a forest plot.
     """
-    if asked.added and not asked.forest:
-        raise InputError("evidence", "--add", asked.added[0].label, "--forest TOPIC to draw it in")
+    for given, option in ((asked.added, "--add"), (asked.metric, "--metric"), (asked.per, "--per")):
+        if given and not asked.forest:
+            raise InputError("evidence", option, "no forest plot", "--forest TOPIC, which it belongs to")
     document: dict[str, Any] = {"topics": list(topics()), "records": [], "forest": [], "discrepancies": []}
     sections: list[CohortSection] = []
     summary: list[str] = []
@@ -127,7 +128,7 @@ def _forest(asked: EvidenceQuery) -> tuple[CohortSection, list[dict[str, Any]]]:
     text = (
         f"{int((~frame['added'].astype(bool)).sum())} published rates with intervals computed from their counts by one "
     )
-    text += f"method ({frame['method'].iloc[0]}); printed limits stand beside them in the table."
+    text += f"method ({frame['method'].iloc[0]}); printed limits stand in the full table."
     if len(shown) < len(frame):
         text += f" The figure shows the last {len(shown)} of {len(frame)}."
     figure = forest_plot(forest_rows(shown, group="entity"), name=f"forest-{asked.forest}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -32,7 +32,7 @@ from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import ForestRow, forest_plot, survival_plot, swimmer_plot, waterfall_plot
 from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
-from fusin.report.table_text import estimate_text, p_text, shown_columns
+from fusin.report.table_text import Shown, estimate_text, p_text, shown_columns
 from fusin.stats.survival import KaplanMeier
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["OutcomeInputs", "OutcomeOptions", "outcome_report"]
 
 _TITLES: Mapping[Endpoint, str] = {"pfs": "progression-free survival", "os": "overall survival"}
+_SHORT: Mapping[Metric, str] = {"ctv_ml": "Tumour volume", "tlu_g": "Total uptake", "suv_peak": "SUVpeak"}
 _MOST_LANES = 40
 
 
@@ -83,6 +84,16 @@ class OutcomeOptions:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+_TOXICITY = (
+    Shown(name="term", heading="Term"),
+    Shown(name="treated", heading="Treated"),
+    *(Shown(name=f"grade_{g}", heading=f"Grade {g}") for g in range(1, 6)),
+    Shown(name="any_fraction", heading="Any grade", low="any_low", high="any_high", percent=True),
+    Shown(name="severe_fraction", heading="Grade 3 to 5", low="severe_low", high="severe_high", percent=True),
+    Shown(name="interval_method", heading="Interval"),
+)
+
+
 def outcome_report(inputs: OutcomeInputs, *, options: OutcomeOptions, log: NoticeLog) -> CohortOutput:
     """Survival, prognosis, response and toxicity, as far as there are tables.
 
@@ -93,10 +104,7 @@ def outcome_report(inputs: OutcomeInputs, *, options: OutcomeOptions, log: Notic
     """
     if not inputs.paths():
         raise InputError("outcome", "tables", "none", "a follow-up table, --response or --toxicity")
-    if inputs.toxicity is not None and inputs.follow_up is None:
-        raise InputError(
-            "outcome", "--toxicity", "no follow-up table", "the follow-up table, whose patients were treated"
-        )
+    _refuse_unanswerable(inputs, options)
     sections: list[CohortSection] = []
     document: dict[str, Any] = {"survival": {}, "prognosis": [], "swimmer": [], "response": None, "toxicity": []}
     summary: list[str] = []
@@ -120,14 +128,32 @@ def outcome_report(inputs: OutcomeInputs, *, options: OutcomeOptions, log: Notic
     if inputs.toxicity is not None:
         terms = toxicity(inputs.toxicity, treated=[p.patient for p in patients], log=log)
         frame = toxicity_table(terms)
-        shown = shown_columns(frame, percent=("any_fraction", "severe_fraction"), headings={"severe": "Grade 3-5"})
-        table = CohortTable(name="toxicity", title="Toxicity, worst CTCAE grade", frame=frame, shown=shown)
+        table = CohortTable(name="toxicity", title="Toxicity, worst CTCAE grade", frame=frame, shown=_TOXICITY)
         sections.append(CohortSection(name="toxicity", title="Toxicity", tables=(table,)))
         document["toxicity"] = [t.to_json() for t in terms]
     return CohortOutput(
         title="Outcome", document=document, sections=tuple(sections), summary=tuple(summary), notices=log.notices,
         provenance=provenance_of(inputs.paths(), options.to_json()),
     )  # fmt: skip
+
+
+def _refuse_unanswerable(inputs: OutcomeInputs, options: OutcomeOptions) -> None:
+    """Nothing that is asked for is passed over in silence."""
+    follow_up, response = inputs.follow_up is not None, inputs.response is not None
+    checks = (
+        (
+            inputs.toxicity is not None and not follow_up,
+            "--toxicity",
+            "the follow-up table, whose patients were treated",
+        ),
+        (bool(options.markers) and not follow_up, "--marker", "the follow-up table, whose column it is"),
+        (options.cut is not None and not options.markers, "--cut", "a --marker that it cuts"),
+        (bool(options.repeatability) and not response, "--repeatability", "a --response table"),
+        (options.cross is not None and not response, "--cross", "a --response table"),
+    )
+    for refused, option, needed in checks:
+        if refused:
+            raise InputError("outcome", option, "nothing that it could apply to", needed)
 
 
 def _median_sentence(endpoint: Endpoint, curve: KaplanMeier) -> str:
@@ -203,8 +229,13 @@ def _prognosis_section(tested: Sequence[Prognosis]) -> CohortSection:
             name = f"survival-{p.endpoint}-{p.marker}".replace("_", "-")
             drawn.append(survival_plot(groups, title=f"{_TITLES[p.endpoint]} [%]", test=p.logrank, name=name))
     if forest:
-        drawn.insert(0, forest_plot(forest, name="hazard-ratios", title="hazard ratio", ratio=True))
-    table = CohortTable(name="prognosis", title="Uptake as a prognostic variable", frame=pd.DataFrame(rows))
+        caption = "Hazard ratios of the continuous marker with 95 % intervals; squares grow with n."
+        drawn.insert(
+            0, replace(forest_plot(forest, name="hazard-ratios", title="hazard ratio", ratio=True), caption=caption)
+        )
+    frame = pd.DataFrame(rows)
+    shown = shown_columns(frame, leave_out=("cut_source",), headings={"proportional_p": "P, proportional hazards"})
+    table = CohortTable(name="prognosis", title="Uptake as a prognostic variable", frame=frame, shown=shown)
     return CohortSection(name="prognosis", title="Prognosis", text=tuple(text), tables=(table,), figures=tuple(drawn))
 
 
@@ -221,11 +252,22 @@ def _response(path: Path, options: OutcomeOptions, log: NoticeLog) -> tuple[Coho
             limits = options.repeatability.get(metric)
             name = f"waterfall-{metric.replace('_', '-')}"
             drawn.append(waterfall_plot(fall, framework=framework, highest=150.0, limits=limits, name=name))
-    tables = [CohortTable(name="response", title="Change since the first scan", frame=change_table(changes))]
+    frame = change_table(changes)
+    brief = ["patient", "date", "days", *(f"{m}_change_percent" for m in METRICS)]
+    headings = {f"{m}_change_percent": f"{_SHORT[m]}, change [%]" for m in METRICS}
+    tables = [
+        CohortTable(
+            name="response", title="Change since the first scan", frame=frame[brief],
+            shown=shown_columns(frame[brief], headings=headings),
+        ),
+        CohortTable(name="response-all", title="Change since the first scan, all", frame=frame, on_page=False),
+    ]  # fmt: skip
     crossed = None
     if options.cross is not None:
         crossed = cross_tabulate(scans, *options.cross)
-        frame = crossed.to_table().reset_index(names=options.cross[0])
+        full = crossed.to_table()
+        used = full.loc[(full != 0).any(axis=1), (full != 0).any(axis=0)]
+        frame = used.reset_index(names=options.cross[0])
         frame.columns.name = None
         title = f"{options.cross[0]} (rows) against {options.cross[1]} (columns), as entered"
         tables.append(CohortTable(name="response-categories", title=title, frame=frame))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,31 +198,40 @@ def _remove_earlier(folder: Path) -> None:
             path.unlink()
 
 
-def joined(title: str, outputs: Sequence[CohortOutput]) -> CohortOutput:
-    """Several results as one page; names of tables, figures and sections get the place of their result in front."""
+def joined(title: str, outputs: Mapping[str, CohortOutput]) -> CohortOutput:
+    """Several results as one page.
+
+    Parameters
+    ----------
+    title : heading of the page
+    outputs : by a short name, which is put before the names of their tables, figures and files
+    """
     sections: list[CohortSection] = []
     notices: dict[tuple[str, str, str], Notice] = {}
-    for number, output in enumerate(outputs, start=1):
+    for name, output in outputs.items():
         for section in output.sections:
             sections.append(
                 replace(
                     section,
-                    name=f"{number}-{section.name}",
-                    tables=tuple(replace(t, name=f"{number}-{t.name}") for t in section.tables),
-                    figures=tuple(replace(f, name=f"{number}-{f.name}") for f in section.figures),
+                    name=f"{name}-{section.name}",
+                    title=f"{output.title}: {section.title[:1].lower()}{section.title[1:]}",
+                    tables=tuple(replace(t, name=f"{name}-{t.name}") for t in section.tables),
+                    figures=tuple(replace(f, name=f"{name}-{f.name}") for f in section.figures),
                 )
             )
         notices |= {(n.code, n.where, n.message): n for n in output.notices}
-    files = {f"{n}-{name}": text for n, o in enumerate(outputs, start=1) for name, text in o.files.items()}
-    inputs = {i.path: i for o in outputs for i in o.provenance.inputs}
+    inputs = {i.path: i for o in outputs.values() for i in o.provenance.inputs}
+    found = next((o.provenance.versions for o in outputs.values()), {})
     return CohortOutput(
         title=title,
-        document={o.title: o.document for o in outputs},
+        document={name: o.document for name, o in outputs.items()},
         sections=tuple(sections),
-        summary=tuple(s for o in outputs for s in o.summary),
+        summary=tuple(s for o in outputs.values() for s in o.summary),
         notices=tuple(notices.values()),
         provenance=Provenance(
-            inputs=tuple(inputs.values()), versions=outputs[0].provenance.versions if outputs else {}
+            inputs=tuple(inputs.values()),
+            parameters={name: o.provenance.parameters for name, o in outputs.items()},
+            versions=found,
         ),
-        files=files,
+        files={f"{name}-{file}": text for name, o in outputs.items() for file, text in o.files.items()},
     )

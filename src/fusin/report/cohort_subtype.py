@@ -24,7 +24,7 @@ from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import Figure, concordance_map
 from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
-from fusin.report.table_text import estimate_text
+from fusin.report.table_text import estimate_text, shown_columns
 
 __all__ = ["SubtypeInputs", "SubtypeOptions", "subtype_report"]
 
@@ -71,6 +71,11 @@ def subtype_report(inputs: SubtypeInputs, *, options: SubtypeOptions, log: Notic
     """
     if not inputs.paths():
         raise InputError("subtype", "tables", "none", "a PET table, or --avs, --verdicts or --paso")
+    named = [n for n in ("selectivity", "lateralised", "bilateral") if getattr(options, n)]
+    if named and inputs.avs is None:
+        raise InputError("subtype", f"--{named[0]}", "no samples", "--avs with the table of samples")
+    if options.pet_rule and inputs.pet is None:
+        raise InputError("subtype", "--pet-rule", "no PET table", "a PET table")
     scans = read_pet_scans(inputs.pet, log=log) if inputs.pet else ()
     verdicts = read_verdicts(inputs.verdicts, log=log) if inputs.verdicts else {}
     sampled = _judged(read_procedures(inputs.avs, log=log), options, log) if inputs.avs else ()
@@ -149,10 +154,10 @@ def _patients_section(found: SubtypeTable, sampled: Sequence[AvsResult]) -> Coho
             )
         )  # fmt: skip
         tables.append(CohortTable(name="avs-all", title="Adrenal vein sampling, all", frame=judged, on_page=False))
-    text = (
-        "fusin names no final subtype: each line says which method says what, and by which threshold.",
-        *(line.sentence for line in found.lines if line.relation == "opposite sides"),
-    )
+    opposite = frame[frame["relation"] == "opposite sides"][["patient", "sentence"]]
+    if len(opposite):
+        tables.append(CohortTable(name="opposite-sides", title="Methods that name opposite sides", frame=opposite))
+    text = ("fusin names no final subtype: each line says which method says what, and by which threshold.",)
     return CohortSection(name="patients", title="Patients", text=text, tables=tuple(tables))
 
 
@@ -186,24 +191,30 @@ def _concordance_section(pairs: Sequence[Concordance]) -> CohortSection:
                 name=name,
             )
         )  # fmt: skip
-    summary = CohortTable(name="concordance", title="Concordance", frame=pd.DataFrame(rows), shown=_shown(rows))
+    frame = pd.DataFrame(rows)
+    summary = CohortTable(
+        name="concordance", title="Concordance", frame=frame, shown=shown_columns(frame, percent=("agreement",))
+    )
     text = "Left against right is a discordance of side and is counted apart from one method that does not lateralise."
     return CohortSection(
         name="concordance", title="Concordance", text=(text,), tables=(summary, *tables), figures=tuple(drawn)
     )
 
 
-def _shown(rows: Sequence[dict[str, Any]]) -> Any:
+def _paso_section(outcomes: Sequence[PasoResult]) -> CohortSection:
     import pandas as pd
 
-    from fusin.report.table_text import shown_columns
-
-    return shown_columns(pd.DataFrame(rows), percent=("agreement",))
-
-
-def _paso_section(outcomes: Sequence[PasoResult]) -> CohortSection:
-    table = CohortTable(name="paso", title="Outcome after adrenalectomy (PASO)", frame=paso_table(outcomes))
-    return CohortSection(name="paso", title="Outcome after adrenalectomy", tables=(table,))
+    frame = paso_table(outcomes)
+    counts = pd.crosstab(frame["clinical"], frame["biochemical"]).reset_index()
+    counts.columns.name = None
+    open_cases = frame[frame[["clinical", "biochemical"]].isin(["indeterminate", "unclassified"]).any(axis=1)]
+    tables = [
+        CohortTable(name="paso", title="Clinical (rows) and biochemical (columns) outcome by PASO", frame=counts),
+        CohortTable(name="paso-patients", title="Outcome of each patient", frame=frame, on_page=False),
+    ]
+    if len(open_cases):
+        tables.append(CohortTable(name="paso-open", title="Patients whose outcome stays open", frame=open_cases))
+    return CohortSection(name="paso", title="Outcome after adrenalectomy", tables=tuple(tables))
 
 
 def _sentence(c: Concordance) -> str:

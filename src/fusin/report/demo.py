@@ -142,6 +142,8 @@ def run_demo(
 ) -> tuple[Reading, TruthComparison]:
     """Make the digital patient, read it with its organ labels, write everything, compare with the truth.
 
+    A made-up cohort with its tables, figures and page goes into ``cohort`` (not with ``adenoma``).
+
     Parameters
     ----------
     out : folder; a folder that an earlier demo made is replaced, any other must be empty or absent
@@ -171,5 +173,9 @@ def run_demo(
     reading, study = read_study(written.folder, log, options=options, progress=progress)
     title = "Digital patient with an adrenal adenoma" if adenoma else "Digital patient: CXCR4 PET/CT reading"
     reading = write_reading(reading, study, out, log, title=title, progress=progress)
+    if not adenoma:
+        from fusin.report.demo_cohort import run_cohort_demo
+
+        run_cohort_demo(out / "cohort", seed=seed, progress=progress)
     _sign_folder(out)
     return reading, compare_with_truth(reading, patient)

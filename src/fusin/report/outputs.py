@@ -114,8 +114,9 @@ def write_reading(
 
 def _plain_jobs(reading: Reading) -> list[_Job]:
     return [
-        _Job("lesions_csv", "lesions.csv", lambda p: _csv(lesion_table(reading, physiological=True), p)),
-        _Job("lesions_parquet", "lesions.parquet", lambda p: _parquet(lesion_table(reading, physiological=True), p)),
+        _Job("lesions_csv", "lesions.csv", lambda p: _csv(lesion_table(reading), p)),
+        _Job("lesions_parquet", "lesions.parquet", lambda p: _parquet(lesion_table(reading), p)),
+        _Job("physiological_csv", "physiological.csv", lambda p: _csv(lesion_table(reading, physiological=True), p)),
         _Job("references_csv", "references.csv", lambda p: _csv(reference_table(reading), p)),
         _Job("suv_nifti", "suv.nii", lambda p: write_nifti(p, reading.pet)),
     ]
