@@ -102,7 +102,7 @@ class NoticeLog:
             raise StrictRefusal(
                 notice.where or "the result",
                 f"strict mode refuses an adaptation: {notice.message}",
-                "a correct header, or a run without --strict",
+                "an input that needs none, or a run without --strict",
                 notice.code,
             )
         self._notices.setdefault((notice.code, notice.where, notice.message), notice)

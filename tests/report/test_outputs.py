@@ -24,7 +24,8 @@ pytestmark = pytest.mark.xdist_group("phantom-write")
 
 CREATED = datetime(2024, 5, 6, 7, 8, 9)
 FILES = {
-    "lesions.csv", "lesions.parquet", "physiological.csv", "references.csv", "suv.nii", "segmentation.dcm", "measurements.dcm", "suv_map.dcm",
+    "lesions.csv", "lesions.parquet", "physiological.csv", "references.csv",
+    "suv.nii", "segmentation.dcm", "measurements.dcm", "suv_map.dcm",
     "report.html", "reading.json",
 }  # fmt: skip
 needs_dciodvfy = pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (dicom3tools) is not installed")
@@ -174,7 +175,8 @@ def test_writing_twice_gives_the_same_bytes(written, labelled, tmp_path):
 def test_without_dicom_and_report_only_tables_and_volumes_are_written(labelled, tmp_path):
     reading = write_reading(labelled.reading, labelled.study, tmp_path, NoticeLog(), dicom=False, report=False)
     assert {f.name for f in tmp_path.iterdir()} == {
-        "lesions.csv", "lesions.parquet", "physiological.csv", "references.csv", "suv.nii", "reading.json",
+        "lesions.csv", "lesions.parquet", "physiological.csv", "references.csv",
+    "suv.nii", "reading.json",
     }  # fmt: skip
     assert set(reading.outputs.values()) == {f.name for f in tmp_path.iterdir()}
 

@@ -55,7 +55,7 @@ def main() -> None:
         _leave("interrupted", INTERRUPTED)
     except Exception as err:
         if type(err).__module__.startswith(("click", "typer")) and hasattr(err, "format_message"):
-            _leave(f"{err.format_message()} (fusin --help lists the verbs and their options)", 2)
+            _leave(f"{err.format_message()} (fusin --help lists the verbs, fusin VERB --help its options)", 2)
         if isinstance(err, (OSError, MemoryError)):
             _leave(str(err) or "not enough memory", 1)
         raise

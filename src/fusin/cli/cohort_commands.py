@@ -357,4 +357,4 @@ def outcome(
 def _one_task(given: dict[str, bool], needed: str) -> None:
     asked = [name for name, there in given.items() if there]
     if len(asked) != 1:
-        raise InputError("fusin", "input", " and ".join(asked) or "nothing", needed)
+        raise InputError("command line", "input", " and ".join(asked) or "nothing", needed)
