@@ -21,6 +21,7 @@ from fusin.cohort.avs_table import avs_table, read_procedures
 from fusin.cohort.concordance import CATEGORIES, Concordance, concordance
 from fusin.cohort.paso import PasoResult, paso_outcome, paso_table, read_paso
 from fusin.errors import InputError
+from fusin.evidence.catalogue import evidence
 from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import Figure, concordance_map
 from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
@@ -74,6 +75,9 @@ def subtype_report(inputs: SubtypeInputs, *, options: SubtypeOptions, log: Notic
     named = [n for n in ("selectivity", "lateralised", "bilateral") if getattr(options, n)]
     if named and inputs.avs is None:
         raise InputError("subtype", f"--{named[0]}", "no samples", "--avs with the table of samples")
+    for name in named:
+        # An id that no patient's samples happen to need is still a mistake to be told at once.
+        evidence(getattr(options, name))
     if options.pet_rule and inputs.pet is None:
         raise InputError("subtype", "--pet-rule", "no PET table", "a PET table")
     scans = read_pet_scans(inputs.pet, log=log) if inputs.pet else ()
@@ -97,6 +101,8 @@ def subtype_report(inputs: SubtypeInputs, *, options: SubtypeOptions, log: Notic
         "paso": [r.to_json() for r in outcomes],
     }
     summary = tuple(_sentence(c) for c in pairs) or (f"{len(found.lines)} patients.",)
+    if sampled and not options.selectivity and all(r.verdict == "indeterminate" for r in sampled):
+        summary += ("Vein sampling is indeterminate throughout: name a selectivity threshold (--selectivity).",)
     return CohortOutput(
         title="Subtype of primary aldosteronism", document=document, sections=tuple(sections), summary=summary,
         notices=log.notices, provenance=provenance_of(inputs.paths(), options.to_json()),
