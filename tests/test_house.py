@@ -32,7 +32,6 @@ LONG_FUNCTIONS: dict[str, str] = {
     "imaging/phantom.py:make_patient": "half of it lists and explains the choices of a patient",
     "imaging/rasterise_kernels.py:trace_edges": "one compiled walk along the edges; its state is local",
     "imaging/rtstruct.py:write_rtstruct": "half of it lists and explains its arguments",
-    "imaging/suv_activity.py:half_life": "one decision, told in the order in which it is taken",
 }
 LONG_FILES: dict[str, str] = {}
 # Tests whose claim is that something runs.

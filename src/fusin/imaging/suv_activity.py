@@ -127,11 +127,16 @@ def half_life(header: SuvHeader, log: NoticeLog, *, from_code: bool) -> float:
             "the half-life in seconds",
             "HALF_LIFE_INVALID",
         )
+    return _compared(value, known, header.where, log)
+
+
+def _compared(value: float, known: Nuclide | None, where: str, log: NoticeLog) -> float:
+    """The header's half-life beside the nuclide's: used as it is, but for one that fits only in minutes."""
     if known is None:
         log.info(
             "NUCLIDE_UNKNOWN",
             f"no nuclide is named beside the half-life of {value:g} s, so that it could not be checked",
-            where=header.where,
+            where=where,
             raw=value,
         )
         return value
@@ -139,7 +144,7 @@ def half_life(header: SuvHeader, log: NoticeLog, *, from_code: bool) -> float:
         log.adapted(
             "HALF_LIFE_IN_MINUTES",
             f"Radionuclide Half Life {value:g} fits {known.name} only when read as minutes",
-            where=header.where,
+            where=where,
             raw=value,
             used=value * 60.0,
         )
@@ -149,7 +154,7 @@ def half_life(header: SuvHeader, log: NoticeLog, *, from_code: bool) -> float:
         log.warning(
             "HALF_LIFE_DIFFERS",
             f"Radionuclide Half Life is {value:g} s and that of {known.name} is {known.half_life_s:.1f} s; the header's is used",
-            where=header.where,
+            where=where,
             raw=value,
             used=value,
         )
@@ -158,7 +163,7 @@ def half_life(header: SuvHeader, log: NoticeLog, *, from_code: bool) -> float:
             "HALF_LIFE_ROUNDED",
             f"Radionuclide Half Life is {value:g} s, {100 * relative:+.2f} % from {known.name}'s {known.half_life_s:.1f} s; "
             "the header's is used",
-            where=header.where,
+            where=where,
             raw=value,
             used=value,
         )
