@@ -145,6 +145,7 @@ def test_console_example_runs(workspace, block):
 
 @pytest.mark.parametrize("block", [b for b in EXAMPLES if b.kind == "python"], ids=str)
 def test_python_example_runs(workspace, block):
+    """The assertions are those of the example itself; an example that raises is wrong."""
     with contextlib.redirect_stdout(io.StringIO()):
         exec(compile(block.text, str(block), "exec"), {"__name__": "example"})
 

@@ -79,6 +79,7 @@ def ratio_proportion(
     -------
     ClusteredProportion
         With all or no successes each patient counts as one finding, and the note says so.
+        Coverage falls to 92.7 % with 12 patients and strong correlation within them.
 
     References
     ----------
