@@ -78,8 +78,7 @@ def ratio_proportion(
     Returns
     -------
     ClusteredProportion
-        With all or no successes each patient counts as one finding, and the note says so.
-        Coverage falls to 92.7 % with 12 patients and strong correlation within them.
+        With all or no successes each patient counts as one finding, and the note says so. Covers 92.7 % at K = 12.
 
     References
     ----------
