@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fusin.cohort.accuracy import accuracy_counts, accuracy_of_marker, accuracy_rows
-from fusin.cohort.tables import ACCURACY_ROWS, read_table
+from fusin.cohort.tables import ACCURACY_ROWS
 from fusin.errors import InputError, InvalidValue, MissingValue
 from fusin.provenance import NoticeLog
+from fusin.tabular.schema import read_table
 
 CELLS = st.tuples(*[st.integers(0, 60)] * 4).filter(any)
 

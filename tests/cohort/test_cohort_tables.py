@@ -7,18 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fusin.cohort.tables import (
-    ACCURACY_COUNTS,
-    ACCURACY_ROWS,
-    FINDINGS,
-    IHC_SCORES,
-    PAIRED_COUNTS,
-    PATIENTS,
-    Schema,
-    read_table,
-)
+from fusin.cohort.tables import ACCURACY_COUNTS, ACCURACY_ROWS, FINDINGS, IHC_SCORES, PAIRED_COUNTS, PATIENTS
 from fusin.errors import InputError, StrictRefusal
 from fusin.provenance import NoticeLog
+from fusin.tabular.schema import Schema, read_table
 
 HEADER = "patient,lesion,tracer,detected,grade,suv_max,suv_mean"
 ROWS = ("P1,L1,CXCR4,yes,G1,5.2,3.1", "P1,L1,FDG,no,G1,,", "P2,L1,CXCR4,yes,G2,7.5,4.0")

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from fusin.cohort.comparison import compare, compare_counts, summarise
 from fusin.cohort.synthetic import CohortDesign, LatentShares, TracerDesign, make_cohort
-from fusin.cohort.tables import FINDINGS, read_table
+from fusin.cohort.tables import FINDINGS
 from fusin.errors import InputError, InvalidValue, MissingValue
 from fusin.provenance import NoticeLog
+from fusin.tabular.schema import read_table
 
 COUNTS = st.tuples(*[st.integers(0, 40)] * 4).filter(any)
 

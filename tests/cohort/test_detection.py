@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from fusin.cohort.detection import detection_rates, shared_from_cells, shared_lesions, sum_shared
 from fusin.cohort.synthetic import CohortDesign, make_cohort
-from fusin.cohort.tables import FINDINGS, read_table
+from fusin.cohort.tables import FINDINGS
 from fusin.errors import InputError, InvalidValue, MissingValue
 from fusin.provenance import NoticeLog
+from fusin.tabular.schema import read_table
 
 COLUMNS = ["patient", "lesion", "tracer", "detected", "site", "grade"]
 

@@ -15,9 +15,10 @@ from fusin.cohort.ihc import (
     score_table,
 )
 from fusin.cohort.synthetic import CohortDesign, make_cohort
-from fusin.cohort.tables import IHC_SCORES, read_table
+from fusin.cohort.tables import IHC_SCORES
 from fusin.errors import InputError, InvalidValue, MissingValue
 from fusin.provenance import NoticeLog
+from fusin.tabular.schema import read_table
 
 
 @pytest.mark.parametrize(

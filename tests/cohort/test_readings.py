@@ -12,10 +12,11 @@ import pytest
 
 from fusin.cohort.comparison import compare
 from fusin.cohort.readings import findings_from_readings
-from fusin.cohort.tables import FINDINGS, read_table
+from fusin.cohort.tables import FINDINGS
 from fusin.errors import InputError, InvalidValue, MissingValue, StrictRefusal
 from fusin.provenance import NoticeLog
 from fusin.quantification.tables import LESION_COLUMNS
+from fusin.tabular.schema import read_table
 
 SERIES = {"patient_id": "P1", "study_date": "20240312", "series_uid": "1.2", "radiopharmaceutical": "Pentixafor"}
 

@@ -11,10 +11,11 @@ from fusin.cohort.avs_table import AVS_TABLE
 from fusin.cohort.follow_up import FOLLOW_UP_TABLE
 from fusin.cohort.power import power_accuracy_simulated, power_mcnemar_simulated
 from fusin.cohort.synthetic import CohortDesign, LatentShares, TracerDesign, draw_detection, make_cohort
-from fusin.cohort.tables import ACCURACY_ROWS, FINDINGS, IHC_SCORES, PATIENTS, read_table
+from fusin.cohort.tables import ACCURACY_ROWS, FINDINGS, IHC_SCORES, PATIENTS
 from fusin.errors import InvalidValue
 from fusin.provenance import NoticeLog
 from fusin.stats.sample_size import mcnemar_power
+from fusin.tabular.schema import read_table
 
 TABLES = {
     "findings": FINDINGS, "patients": PATIENTS, "ihc": IHC_SCORES, "accuracy": ACCURACY_ROWS, "adrenal_pet": PET_TABLE,

@@ -15,9 +15,10 @@ import pytest
 import fusin.cohort
 from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow_up, outcome, paso, toxicity
 from fusin.cohort import tables as cohort_tables
-from fusin.cohort.tables import InputColumn, Schema
 from fusin.quantification import tables
-from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS, Column
+from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
+from fusin.tabular.columns import Column
+from fusin.tabular.schema import InputColumn, Schema
 from fusin.trials.fields import FieldSpec, fields
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tables.md"

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from fusin.cohort.detection import SharedLesions, shared_from_cells, shared_lesions, sum_shared
-from fusin.cohort.tables import FINDINGS, read_table
+from fusin.cohort.tables import FINDINGS
 from fusin.provenance import NoticeLog
+from fusin.tabular.schema import read_table
 
 TRACERS = ("SSTR", "FDG", "CXCR4")
 S, F, C = TRACERS

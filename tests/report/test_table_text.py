@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusin.quantification.tables import Column
 from fusin.report import table_text
 from fusin.report.table_text import (
     Shown,
@@ -29,6 +28,7 @@ from fusin.report.table_text import (
 )
 from fusin.stats.proportions import proportion
 from fusin.stats.results import Estimate, TestResult
+from fusin.tabular.columns import Column
 
 HOSTILE = "<b>&|`*_[x](y)\n\"'"
 

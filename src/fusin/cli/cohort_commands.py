@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fusin.cli.cohort_options import (
+from fusin.cli.options import (
     IntervalOption,
     JsonFlag,
     OutOption,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fusin.cli.cohort_options import IntervalOption, JsonFlag, OutOption, StrictFlag, choice, finish, own_rate
+from fusin.cli.options import IntervalOption, JsonFlag, OutOption, StrictFlag, choice, finish, own_rate
 from fusin.errors import InputError
 
 __all__ = ["register"]

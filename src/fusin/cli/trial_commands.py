@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fusin.cli.cohort_options import JsonFlag, OutOption, StrictFlag, finish
+from fusin.cli.options import JsonFlag, OutOption, StrictFlag, finish
 from fusin.errors import InputError
 
 __all__ = ["register"]

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fusin.cohort.avs import AvsResult, Verdict
-from fusin.cohort.rows import PATIENT_COLUMN, Row, rows_of, to_frame
-from fusin.cohort.tables import InputColumn, Schema
+from fusin.cohort.tables import PATIENT_COLUMN
 from fusin.errors import InputError
 from fusin.evidence.catalogue import Catalogue
 from fusin.provenance import NoticeLog, jsonable
 from fusin.quantification.adrenal import AdrenalIndices, adrenal_indices
 from fusin.quantification.metrics import RegionMetrics
 from fusin.quantification.references import ReferenceRegion
-from fusin.quantification.tables import Column
+from fusin.tabular.columns import Column
+from fusin.tabular.rows import Row, rows_of, to_frame
+from fusin.tabular.schema import InputColumn, Schema
 
 if TYPE_CHECKING:
     import pandas as pd

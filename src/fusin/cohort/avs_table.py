@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from fusin.cohort.avs import AvsProcedure, AvsResult, AvsSample, Hormone, Phase, to_nmol_l
-from fusin.cohort.rows import PATIENT_COLUMN, Row, rows_of, to_frame, words
-from fusin.cohort.tables import InputColumn, Schema
+from fusin.cohort.tables import PATIENT_COLUMN
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
-from fusin.quantification.tables import Column
+from fusin.tabular.columns import Column
+from fusin.tabular.rows import Row, rows_of, to_frame, words
+from fusin.tabular.schema import InputColumn, Schema
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fusin.cohort.aldosteronism import MethodName, SubtypeLine, relation_of
-from fusin.cohort.rows import to_frame
 from fusin.provenance import NoticeLog
-from fusin.quantification.tables import Column
 from fusin.stats.agreement import Kappa, cohen_kappa
 from fusin.stats.paired import McNemar, mcnemar
 from fusin.stats.proportions import proportion
 from fusin.stats.results import Estimate
+from fusin.tabular.columns import Column
+from fusin.tabular.rows import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd

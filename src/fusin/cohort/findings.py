@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Literal
 
-from fusin.cohort.rows import to_frame
 from fusin.errors import InputError
 from fusin.provenance import jsonable
-from fusin.quantification.tables import Column
+from fusin.tabular.columns import Column
+from fusin.tabular.rows import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fusin.cohort.rows import PATIENT_COLUMN, Row, rows_of
-from fusin.cohort.tables import InputColumn, Schema
+from fusin.cohort.tables import PATIENT_COLUMN
 from fusin.errors import InputError, MissingValue
 from fusin.provenance import NoticeLog, jsonable
 from fusin.stats.results import TestResult
 from fusin.stats.survival import Cox, KaplanMeier, cox, kaplan_meier, logrank
+from fusin.tabular.rows import Row, rows_of
+from fusin.tabular.schema import InputColumn, Schema
 
 if TYPE_CHECKING:
     import pandas as pd

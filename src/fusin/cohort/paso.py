@@ -32,11 +32,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from fusin.cohort.rows import PATIENT_COLUMN, Row, rows_of, to_frame, words
-from fusin.cohort.tables import InputColumn, Schema
+from fusin.cohort.tables import PATIENT_COLUMN
 from fusin.evidence.catalogue import default_value, evidence
 from fusin.provenance import NoticeLog, jsonable
-from fusin.quantification.tables import Column
+from fusin.tabular.columns import Column
+from fusin.tabular.rows import Row, rows_of, to_frame, words
+from fusin.tabular.schema import InputColumn, Schema
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusin.cohort.rows import PATIENT_COLUMN, rows_of, to_frame
-from fusin.cohort.tables import InputColumn, Schema
+from fusin.cohort.tables import PATIENT_COLUMN
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
-from fusin.quantification.tables import Column
 from fusin.stats.proportions import proportion
 from fusin.stats.results import Estimate
+from fusin.tabular.columns import Column
+from fusin.tabular.rows import rows_of, to_frame
+from fusin.tabular.schema import InputColumn, Schema
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,9 +24,9 @@ from pydicom.filewriter import write_dataset
 from pydicom.tag import Tag
 
 from fusin.errors import InputError
+from fusin.files import write_bytes_atomically
 from fusin.imaging.codes import Concept, code
 from fusin.imaging.derived_objects import SourceFrame, SourceImages, axes_of, derived_uid, position_of, stamp_creation
-from fusin.imaging.files import write_bytes_atomically
 
 __all__ = ["Frame", "element", "put_geometry", "save_with_frames", "sequence"]
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusin.errors import InputError
+from fusin.files import write_bytes_atomically
 from fusin.imaging.dicom_objects import sop_class_of
-from fusin.imaging.files import write_bytes_atomically
 from fusin.imaging.nifti import is_nifti, read_nifti, read_nifti_header, write_nifti
 from fusin.imaging.regions import region_from_crop, regions_of_labels, unique_region_names
 from fusin.imaging.resample import resample_region

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusin.errors import InputError
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.imaging.volume import FloatArray, Grid, Volume
 from fusin.provenance import NoticeLog
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusin.errors import InputError
+from fusin.files import write_bytes_atomically
 from fusin.imaging.dicom_objects import read_object
-from fusin.imaging.files import write_bytes_atomically
 from fusin.imaging.rasterise import Contour, plane_spacing_of, rasterise
 from fusin.imaging.volume import FloatArray, Grid, Region
 from fusin.provenance import NoticeLog

@@ -22,6 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 
 from fusin.errors import InputError
+from fusin.files import write_bytes_atomically
 from fusin.imaging.codes import Concept, code, name_of, site_of
 from fusin.imaging.derived_objects import (
     RESEARCH_USE,
@@ -32,7 +33,6 @@ from fusin.imaging.derived_objects import (
     stamp_creation,
     study_header,
 )
-from fusin.imaging.files import write_bytes_atomically
 from fusin.provenance import NoticeLog, versions
 
 __all__ = ["Measurement", "MeasurementGroup", "read_sr", "write_sr"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fusin.quantification.lesions import Lesion
 from fusin.quantification.metrics import RegionMetrics
 from fusin.quantification.reading import Reading
 from fusin.quantification.references import ReferenceRegion
+from fusin.tabular.columns import Column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,20 +18,10 @@ __all__ = [
     "LESION_COLUMNS",
     "REFERENCE_COLUMNS",
     "REGION_COLUMNS",
-    "Column",
     "lesion_table",
     "reference_table",
     "region_table",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: name with unit suffix, pandas dtype, meaning."""
-
-    name: str
-    dtype: str
-    meaning: str
 
 
 _METRICS = (

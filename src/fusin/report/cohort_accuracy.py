@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fusin.cohort.accuracy import Accuracy, MarkerAccuracy, accuracy_counts, accuracy_of_marker, accuracy_rows
 from fusin.cohort.stard import IndeterminateRule
-from fusin.cohort.table_files import load
-from fusin.cohort.tables import ACCURACY_COUNTS, ACCURACY_ROWS, read_table
+from fusin.cohort.tables import ACCURACY_COUNTS, ACCURACY_ROWS
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import ForestRow, RocSeries, forest_plot, roc_plot
-from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.table_text import estimate_text, shown_columns
 from fusin.stats.pooling import Bivariate, bivariate
 from fusin.stats.proportions import ProportionMethod
 from fusin.stats.results import Estimate
 from fusin.stats.sample_size import accuracy_sample_size
+from fusin.tabular.files import load
+from fusin.tabular.schema import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +66,7 @@ class AccuracyOptions:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def accuracy_of_cells(tp: int, fn: int, fp: int, tn: int, *, options: AccuracyOptions, log: NoticeLog) -> CohortOutput:
+def accuracy_of_cells(tp: int, fn: int, fp: int, tn: int, *, options: AccuracyOptions, log: NoticeLog) -> JobOutput:
     """Accuracy from four counts; the document is the contract of ``fusin accuracy --json``."""
     _no_marker(options, "four counts")
     found = accuracy_counts(
@@ -73,13 +74,13 @@ def accuracy_of_cells(tp: int, fn: int, fp: int, tn: int, *, options: AccuracyOp
         unit=options.unit, reference_tests=options.reference_tests,
     )  # fmt: skip
     log.extend(found.notices)
-    return CohortOutput(
+    return JobOutput(
         title=_title(options), document=found.to_json(), sections=(_section(found),), summary=_sentences(found),
         notices=log.notices, provenance=provenance_of((), options.to_json()),
     )  # fmt: skip
 
 
-def accuracy_of_table(path: Path, *, options: AccuracyOptions, log: NoticeLog) -> CohortOutput:
+def accuracy_of_table(path: Path, *, options: AccuracyOptions, log: NoticeLog) -> JobOutput:
     """Accuracy from a table: one row per patient or lesion, or one row of counts per study.
 
     Rows with a ``marker`` column also give an ROC curve. Three studies or more are pooled.
@@ -97,7 +98,7 @@ def accuracy_of_table(path: Path, *, options: AccuracyOptions, log: NoticeLog) -
     if "marker" not in rows.columns:
         _no_marker(options, "a table without a column named marker")
     document: dict[str, Any] = {}
-    sections: list[CohortSection] = []
+    sections: list[JobSection] = []
     summary: tuple[str, ...] = ()
     if "result" in rows.columns or "marker" not in rows.columns:
         found = accuracy_rows(
@@ -114,7 +115,7 @@ def accuracy_of_table(path: Path, *, options: AccuracyOptions, log: NoticeLog) -
         document["marker"] = marker.to_json()
         summary = (*summary, f"Marker: area under the ROC curve {estimate_text(marker.area)}.")
         sections.append(_marker_section(marker))
-    return CohortOutput(
+    return JobOutput(
         title=_title(options), document=document, sections=tuple(sections), summary=summary, notices=log.notices,
         provenance=provenance_of((path,), options.to_json()),
     )  # fmt: skip
@@ -122,7 +123,7 @@ def accuracy_of_table(path: Path, *, options: AccuracyOptions, log: NoticeLog) -
 
 def plan_accuracy(
     *, sensitivity: float, specificity: float, half_width: float, prevalence: float, log: NoticeLog
-) -> CohortOutput:
+) -> JobOutput:
     """Number of patients for intervals of a given half-width."""
     import pandas as pd
 
@@ -136,13 +137,13 @@ def plan_accuracy(
         f"{specificity:.1%} ({size.method}); the Wilson intervals then have expected half-widths of {wide} points."
     )
     frame = pd.DataFrame([{k: v for k, v in size.to_json().items() if k != "wilson_half_widths"}])
-    table = CohortTable(name="plan", title="Sample size", frame=frame)
+    table = JobTable(name="plan", title="Sample size", frame=frame)
     parameters = {
         "sensitivity": sensitivity, "specificity": specificity, "half_width": half_width, "prevalence": prevalence,
     }  # fmt: skip
-    return CohortOutput(
+    return JobOutput(
         title="Sample size of an accuracy study", document={"plan": size.to_json()},
-        sections=(CohortSection(name="plan", title="Sample size", text=(sentence,), tables=(table,)),),
+        sections=(JobSection(name="plan", title="Sample size", text=(sentence,), tables=(table,)),),
         summary=(sentence,), notices=log.notices, provenance=provenance_of((), parameters),
     )  # fmt: skip
 
@@ -173,7 +174,7 @@ def _sentences(found: Accuracy) -> tuple[str, ...]:
     return first, f"{shown('ppv')}, {shown('npv')} at the prevalence of these data, {at}."
 
 
-def _section(found: Accuracy) -> CohortSection:
+def _section(found: Accuracy) -> JobSection:
     import pandas as pd
 
     counts = pd.DataFrame(
@@ -185,13 +186,13 @@ def _section(found: Accuracy) -> CohortSection:
     frame = found.to_table().rename(columns={"low": "value_low", "high": "value_high"})
     frame["measure"] = [_MEASURES.get(name, name) for name in frame["measure"]]
     tables = [
-        CohortTable(name="counts", title="2 x 2 table", frame=counts),
-        CohortTable(name="accuracy", title="Accuracy", frame=frame, shown=shown_columns(frame)),
+        JobTable(name="counts", title="2 x 2 table", frame=counts),
+        JobTable(name="accuracy", title="Accuracy", frame=frame, shown=shown_columns(frame)),
     ]
     if found.flow is not None:
         flow = found.flow.to_table()
         flow["stage"] = [str(stage).replace("_", " ") for stage in flow["stage"]]
-        tables.append(CohortTable(name="flow", title="Flow of participants", frame=flow))
+        tables.append(JobTable(name="flow", title="Flow of participants", frame=flow))
     rows = [
         ForestRow(label=name.upper() if name in ("ppv", "npv") else name, estimate=getattr(found, name),
                   counts=f"{getattr(found, name).k}/{getattr(found, name).n}")
@@ -201,7 +202,7 @@ def _section(found: Accuracy) -> CohortSection:
     caption = f"Shares with 95 % intervals ({found.sensitivity.method}); squares grow with n."
     drawn = [replace(forest_plot(rows, name="accuracy", title="[%]"), caption=caption)] if rows else []
     declared = (f"Reference standard: {found.reference}.",) if found.reference else ()
-    return CohortSection(
+    return JobSection(
         name="accuracy",
         title="Accuracy",
         text=(*declared, *_sentences(found)),
@@ -210,7 +211,7 @@ def _section(found: Accuracy) -> CohortSection:
     )
 
 
-def _marker_section(marker: MarkerAccuracy) -> CohortSection:
+def _marker_section(marker: MarkerAccuracy) -> JobSection:
     import pandas as pd
 
     curve = pd.DataFrame(
@@ -226,8 +227,8 @@ def _marker_section(marker: MarkerAccuracy) -> CohortSection:
     frame = pd.DataFrame(rows)
     shares = ("sensitivity", "specificity")
     tables = (
-        CohortTable(name="cut-offs", title="Cut-offs", frame=frame, shown=shown_columns(frame, percent=shares)),
-        CohortTable(name="roc", title="ROC curve", frame=curve, on_page=False),
+        JobTable(name="cut-offs", title="Cut-offs", frame=frame, shown=shown_columns(frame, percent=shares)),
+        JobTable(name="roc", title="ROC curve", frame=curve, on_page=False),
     )
     corrected = marker.optimism
     text = (
@@ -236,7 +237,7 @@ def _marker_section(marker: MarkerAccuracy) -> CohortSection:
         f"{corrected.corrected['youden']:.2f} after correction for optimism ({corrected.resamples} bootstrap samples).",
     )
     series = RocSeries(label="marker", curve=marker.curve, auc=marker.area, cut_off=best)
-    return CohortSection(name="marker", title="Marker", text=text, tables=tables, figures=(roc_plot([series]),))
+    return JobSection(name="marker", title="Marker", text=text, tables=tables, figures=(roc_plot([series]),))
 
 
 def _cut_row(name: str, cut: float | None, sensitivity: Estimate, specificity: Estimate) -> dict[str, Any]:
@@ -246,7 +247,7 @@ def _cut_row(name: str, cut: float | None, sensitivity: Estimate, specificity: E
     return row
 
 
-def _studies(path: Path, options: AccuracyOptions, log: NoticeLog) -> CohortOutput:
+def _studies(path: Path, options: AccuracyOptions, log: NoticeLog) -> JobOutput:
     """One row of counts per study: each on its own, and pooled where there are enough."""
     _no_marker(options, "a table of counts")
     rows = read_table(path, ACCURACY_COUNTS, log)
@@ -263,7 +264,7 @@ def _studies(path: Path, options: AccuracyOptions, log: NoticeLog) -> CohortOutp
         pooled = bivariate(*([getattr(a, name) for a in found] for name in ("tp", "fp", "fn", "tn")))
     section = _studies_section(found, pooled)
     document = {"studies": [a.to_json() for a in found], "pooled": pooled.to_json() if pooled else None}
-    return CohortOutput(
+    return JobOutput(
         title="Accuracy of several studies", document=document, sections=(section,), summary=section.text,
         notices=log.notices, provenance=provenance_of((path,), options.to_json()),
     )  # fmt: skip
@@ -282,7 +283,7 @@ def _compare_printed(path: Path, study: str, row: dict[Any, Any], found: Accurac
             raise InputError(f"{path.name} {study}", name, float(printed), f"{own:.3f}, which its counts give")
 
 
-def _studies_section(found: Sequence[Accuracy], pooled: Bivariate | None) -> CohortSection:
+def _studies_section(found: Sequence[Accuracy], pooled: Bivariate | None) -> JobSection:
     frame = _studies_frame(found)
     shares = ("sensitivity", "specificity")
     drawn = []
@@ -301,8 +302,8 @@ def _studies_section(found: Sequence[Accuracy], pooled: Bivariate | None) -> Coh
         summary = f"{pooled.studies} studies pooled: sensitivity {estimate_text(pooled.sensitivity, percent=True)}, specificity "
         summary += f"{estimate_text(pooled.specificity, percent=True)} ({pooled.method}"
         text = (summary + (f"; {pooled.note})." if pooled.note else ")."),)
-    tables = (CohortTable(name="studies", title="Studies", frame=frame, shown=shown_columns(frame, percent=shares)),)
-    return CohortSection(name="studies", title="Studies", text=text, tables=tables, figures=tuple(drawn))
+    tables = (JobTable(name="studies", title="Studies", frame=frame, shown=shown_columns(frame, percent=shares)),)
+    return JobSection(name="studies", title="Studies", text=text, tables=tables, figures=tuple(drawn))
 
 
 def _studies_frame(found: Sequence[Accuracy]) -> pd.DataFrame:

@@ -13,18 +13,19 @@ from fusin.cohort.comparison import compare, compare_counts, findings_from_readi
 from fusin.cohort.comparison_results import Comparison, PairedDetection
 from fusin.cohort.detection import DetectionTable, SharedLesions, detection_rates, shared_lesions
 from fusin.cohort.ihc import correlate_with_uptake, score_table
-from fusin.cohort.table_files import load
-from fusin.cohort.tables import FINDINGS, IHC_SCORES, PAIRED_COUNTS, read_table
+from fusin.cohort.tables import FINDINGS, IHC_SCORES, PAIRED_COUNTS
 from fusin.cohort.units import Absent, Unit, Units, patients_of, side_by_side, tracers_of
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import bland_altman_plot, paired_plot, rate_bars, upset_plot
-from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import Figure
 from fusin.report.table_text import Shown, estimate_text, p_text, shown_columns
 from fusin.stats.bland_altman import bland_altman
 from fusin.stats.proportions import ProportionMethod
 from fusin.stats.sample_size import McNemarVariant, mcnemar_sample_size
+from fusin.tabular.files import load
+from fusin.tabular.schema import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +77,7 @@ class CompareOptions:
 
 def compare_cells(
     both: int, first_only: int, second_only: int, neither: int, *, options: CompareOptions, log: NoticeLog
-) -> CohortOutput:
+) -> JobOutput:
     """Compare from the four counts; the document is the contract of ``fusin compare --json``."""
     found = compare_counts(
         both, first_only, second_only, neither, first=options.first or "first", second=options.second or "second",
@@ -84,8 +85,8 @@ def compare_cells(
     )  # fmt: skip
     log.extend(found.notices)
     title = "Paired detection"
-    section = CohortSection(name="comparison", title=title, text=_sentences(found), tables=_paired_tables([found]))
-    return CohortOutput(
+    section = JobSection(name="comparison", title=title, text=_sentences(found), tables=_paired_tables([found]))
+    return JobOutput(
         title=f"{found.first} against {found.second}", document=found.to_json(), sections=(section,),
         summary=_sentences(found), notices=log.notices, provenance=provenance_of((), options.to_json()),
     )  # fmt: skip
@@ -99,7 +100,7 @@ def compare_paths(
     tracers: Sequence[str] | None = None,
     patients: Sequence[str] | None = None,
     max_distance_mm: float = 15.0,
-) -> CohortOutput:
+) -> JobOutput:
     """Compare folders of ``fusin read`` or tables, whichever the paths are.
 
     Raises
@@ -118,7 +119,7 @@ def compare_paths(
     return compare_tables(paths, options=options, log=log)
 
 
-def compare_tables(paths: Sequence[Path], *, options: CompareOptions, log: NoticeLog) -> CohortOutput:
+def compare_tables(paths: Sequence[Path], *, options: CompareOptions, log: NoticeLog) -> JobOutput:
     """Compare from finding tables (rows of all of them together), or from one table of paired counts.
 
     Raises
@@ -142,7 +143,7 @@ def compare_readings(
     tracers: Sequence[str] | None = None,
     patients: Sequence[str] | None = None,
     max_distance_mm: float = 15.0,
-) -> CohortOutput:
+) -> JobOutput:
     """Compare the folders of ``fusin read``; the matches of lesions across scans become a table to review.
 
     Raises
@@ -153,16 +154,16 @@ def compare_readings(
     """
     made = findings_from_readings(folders, log, tracers=tracers, patients=patients, max_distance_mm=max_distance_mm)
     output = _compared(made.findings, folders, options, log)
-    tables = [CohortTable(name="findings", title="Findings", frame=made.findings, on_page=False)]
-    tables.append(CohortTable(name="lesion-matches", title="Lesion matches to review", frame=made.review))
+    tables = [JobTable(name="findings", title="Findings", frame=made.findings, on_page=False)]
+    tables.append(JobTable(name="lesion-matches", title="Lesion matches to review", frame=made.review))
     text = "Lesions of the scans of one patient were brought together by distance; a reader has to confirm each match."
-    section = CohortSection(name="matches", title="Lesion matches", text=(text,), tables=tuple(tables))
+    section = JobSection(name="matches", title="Lesion matches", text=(text,), tables=tuple(tables))
     return replace(output, sections=(*output.sections, section))
 
 
 def plan_comparison(
     first_only: float, second_only: float, *, power: float, test: McNemarVariant, log: NoticeLog
-) -> CohortOutput:
+) -> JobOutput:
     """Number of patients for a McNemar comparison with expected discordant shares."""
     import pandas as pd
 
@@ -172,11 +173,11 @@ def plan_comparison(
         f"by the second alone with a power of {size.power:.1%} ({size.test}, two-sided alpha {size.alpha:g}); Connor's formula "
         f"gives {size.connor}, Miettinen's {size.miettinen}."
     )
-    table = CohortTable(name="plan", title="Sample size", frame=pd.DataFrame([size.to_json()]))
+    table = JobTable(name="plan", title="Sample size", frame=pd.DataFrame([size.to_json()]))
     parameters = {"first_only": first_only, "second_only": second_only, "power": power, "test": test}
-    return CohortOutput(
+    return JobOutput(
         title="Sample size of a paired comparison", document={"plan": size.to_json()},
-        sections=(CohortSection(name="plan", title="Sample size", text=(sentence,), tables=(table,)),),
+        sections=(JobSection(name="plan", title="Sample size", text=(sentence,), tables=(table,)),),
         summary=(sentence,), notices=log.notices, provenance=provenance_of((), parameters),
     )  # fmt: skip
 
@@ -189,7 +190,7 @@ def _one_table(parts: Sequence[pd.DataFrame], log: NoticeLog) -> pd.DataFrame:
     return read_table(pd.concat(parts, ignore_index=True), FINDINGS, log, where="finding tables")
 
 
-def _counted(path: Path, options: CompareOptions, log: NoticeLog) -> CohortOutput:
+def _counted(path: Path, options: CompareOptions, log: NoticeLog) -> JobOutput:
     """Each row of a table of paired counts compared on its own."""
     counts = read_table(path, PAIRED_COUNTS, log)
     found = []
@@ -205,14 +206,14 @@ def _counted(path: Path, options: CompareOptions, log: NoticeLog) -> CohortOutpu
         log.extend(one.notices)
     title = f"{found[0].first} against {found[0].second}"
     text = tuple(f"{one.label}: {s}" for one in found for s in _sentences(one)[:1])
-    return CohortOutput(
+    return JobOutput(
         title=title, document={"tables": [one.to_json() for one in found]},
-        sections=(CohortSection(name="comparison", title="Paired detection", text=text, tables=_paired_tables(found)),),
+        sections=(JobSection(name="comparison", title="Paired detection", text=text, tables=_paired_tables(found)),),
         summary=text, notices=log.notices, provenance=provenance_of((path,), options.to_json()),
     )  # fmt: skip
 
 
-def _compared(findings: pd.DataFrame, paths: Sequence[Path], options: CompareOptions, log: NoticeLog) -> CohortOutput:
+def _compared(findings: pd.DataFrame, paths: Sequence[Path], options: CompareOptions, log: NoticeLog) -> JobOutput:
     first, second = _two_tracers(findings, options)
     rates = detection_rates(findings, log, by=options.by, interval=options.interval, absent=options.absent)
     matrices = shared_lesions(
@@ -245,7 +246,7 @@ def _compared(findings: pd.DataFrame, paths: Sequence[Path], options: CompareOpt
         section, tests = _ihc_section(options.ihc, log)
         sections.append(section)
         document["ihc"] = tests
-    return CohortOutput(
+    return JobOutput(
         title=f"{first} against {second}", document=document, sections=tuple(sections),
         summary=_sentences(result.overall), notices=log.notices, provenance=provenance_of(inputs, options.to_json()),
     )  # fmt: skip
@@ -274,23 +275,23 @@ def _sentences(found: PairedDetection) -> tuple[str, ...]:
     return rates, agreement
 
 
-def _detection_section(rates: DetectionTable) -> CohortSection:
+def _detection_section(rates: DetectionTable) -> JobSection:
     frame = rates.to_table()
     frame.insert(2, "stratum", [f"{r.by} {r.group}" if r.by else "all" for r in rates.rates])
     hidden = ("by", "group", "clustered_method", "unassessed")
-    table = CohortTable(
+    table = JobTable(
         name="detection", title="Detection rates", frame=frame,
         shown=shown_columns(frame, percent=("rate", "clustered"), leave_out=hidden),
     )  # fmt: skip
     text = (
         "Share of what was assessed. Where patients have several lesions, the clustered interval is the one to quote."
     )
-    return CohortSection(
+    return JobSection(
         name="detection", title="Detection rates", text=(text,), tables=(table,), figures=_rate_figures(rates)
     )
 
 
-def _shared_section(matrices: Sequence[SharedLesions]) -> CohortSection:
+def _shared_section(matrices: Sequence[SharedLesions]) -> JobSection:
     import pandas as pd
 
     parts = [m.to_table().assign(group=m.label or "all") for m in matrices]
@@ -302,19 +303,17 @@ def _shared_section(matrices: Sequence[SharedLesions]) -> CohortSection:
         {"seen_by_exactly": sets} | {m.label or "all": p["exactly"] for m, p in zip(matrices, parts, strict=True)}
     )
     tables = (
-        CohortTable(
+        JobTable(
             name="shared-lesions",
             title=f"{matrices[0].unit.capitalize()}s by the tracers that showed them",
             frame=exact,
         ),
-        CohortTable(name="shared-lesions-all", title="Exclusive and shared", frame=frame, on_page=False),
+        JobTable(name="shared-lesions-all", title="Exclusive and shared", frame=frame, on_page=False),
     )
-    return CohortSection(
-        name="shared", title="What the tracers share", tables=tables, figures=(upset_plot(matrices[0]),)
-    )
+    return JobSection(name="shared", title="What the tracers share", tables=tables, figures=(upset_plot(matrices[0]),))
 
 
-def _paired_section(result: Comparison) -> CohortSection:
+def _paired_section(result: Comparison) -> JobSection:
     import pandas as pd
 
     tables = list(_paired_tables([result.overall, *result.strata]))
@@ -327,13 +326,13 @@ def _paired_section(result: Comparison) -> CohortSection:
             Shown(name="test", heading="Test"),
         )
         title = f"All {len(tests)} quoted tests, adjusted for their number"
-        tables.append(CohortTable(name="adjusted-tests", title=title, frame=tests, shown=shown))
-    return CohortSection(
+        tables.append(JobTable(name="adjusted-tests", title=title, frame=tests, shown=shown))
+    return JobSection(
         name="comparison", title="Paired detection", text=_sentences(result.overall), tables=tuple(tables)
     )
 
 
-def _paired_tables(found: Sequence[PairedDetection]) -> tuple[CohortTable, ...]:
+def _paired_tables(found: Sequence[PairedDetection]) -> tuple[JobTable, ...]:
     """What a paper prints, then the variants of the test, then everything for programs."""
     frame = Comparison(overall=found[0], strata=tuple(found[1:]), values=(), tests=()).to_table()
     frame = frame.assign(stratum=[d.label or "all" for d in found])
@@ -353,11 +352,11 @@ def _paired_tables(found: Sequence[PairedDetection]) -> tuple[CohortTable, ...]:
     agreement = frame[["stratum", "first_only", "second_only", *variants]]
     percent = ("first", "second", "difference")
     return (
-        CohortTable(name="comparison", title=title, frame=short,
+        JobTable(name="comparison", title=title, frame=short,
                     shown=shown_columns(short, percent=percent, headings=headings, leave_out=hidden)),
-        CohortTable(name="mcnemar", title="Agreement, and every variant of the McNemar test", frame=agreement,
+        JobTable(name="mcnemar", title="Agreement, and every variant of the McNemar test", frame=agreement,
                     shown=shown_columns(agreement, headings=headings)),
-        CohortTable(name="comparison-all", title="Paired detection, all", frame=frame, on_page=False),
+        JobTable(name="comparison-all", title="Paired detection, all", frame=frame, on_page=False),
     )  # fmt: skip
 
 
@@ -383,7 +382,7 @@ def _units(findings: pd.DataFrame, tracers: tuple[str, str], options: CompareOpt
     return lesions.part(lesions.frame["lesion"].notna().to_numpy())
 
 
-def _value_section(result: Comparison, units: Units) -> CohortSection:
+def _value_section(result: Comparison, units: Units) -> JobSection:
     frame = result.values_table()
     names = (result.overall.first, result.overall.second)
     drawn = [
@@ -397,8 +396,8 @@ def _value_section(result: Comparison, units: Units) -> CohortSection:
     tests = [str(t) for t in dict.fromkeys(frame["test"])]
     title = "Paired uptake, median (quartiles)" + (f"; P: {tests[0]}" if len(tests) == 1 else "")
     text = f"Differences are {names[0]} minus {names[1]} over the pairs where both have a value."
-    tables = (CohortTable(name="uptake", title=title, frame=frame, shown=_uptake_columns(names, tests)),)
-    return CohortSection(name="uptake", title="Uptake", text=(text,), tables=tables, figures=tuple(drawn))
+    tables = (JobTable(name="uptake", title=title, frame=frame, shown=_uptake_columns(names, tests)),)
+    return JobSection(name="uptake", title="Uptake", text=(text,), tables=tables, figures=tuple(drawn))
 
 
 def _uptake_columns(names: tuple[str, str], tests: Sequence[str]) -> tuple[Shown, ...]:
@@ -414,7 +413,7 @@ def _uptake_columns(names: tuple[str, str], tests: Sequence[str]) -> tuple[Shown
     )
 
 
-def _agreement_section(units: Units, metric: str) -> tuple[CohortSection, dict[str, Any]]:
+def _agreement_section(units: Units, metric: str) -> tuple[JobSection, dict[str, Any]]:
     import pandas as pd
 
     if metric not in units.values:
@@ -430,15 +429,15 @@ def _agreement_section(units: Units, metric: str) -> tuple[CohortSection, dict[s
     ]
     text = f"{_METRIC_TITLES.get(metric, metric)}, {names[0]} minus {names[1]}: bias {estimate_text(found.bias)}, limits of "
     text += f"agreement {estimate_text(found.lower)} and {estimate_text(found.upper)}."
-    section = CohortSection(
+    section = JobSection(
         name="agreement", title="Limits of agreement", text=(text,),
-        tables=(CohortTable(name="agreement", title="Limits of agreement", frame=pd.DataFrame(rows)),),
+        tables=(JobTable(name="agreement", title="Limits of agreement", frame=pd.DataFrame(rows)),),
         figures=(bland_altman_plot(found, names=names, quantity=_METRIC_TITLES.get(metric, metric)),),
     )  # fmt: skip
     return section, {"metric": metric, **found.to_json()}
 
 
-def _ihc_section(path: Path, log: NoticeLog) -> tuple[CohortSection, dict[str, Any]]:
+def _ihc_section(path: Path, log: NoticeLog) -> tuple[JobSection, dict[str, Any]]:
     import pandas as pd
 
     frame = score_table(read_table(path, IHC_SCORES, log))
@@ -458,8 +457,8 @@ def _ihc_section(path: Path, log: NoticeLog) -> tuple[CohortSection, dict[str, A
         f"{name.replace('_', '-')} against SUVmax: {estimate_text(t.effect)}, {p_text(t)}." for name, t in tests.items()
     )
     tables = (
-        CohortTable(name="ihc", title="Immunohistochemistry against uptake", frame=pd.DataFrame(rows)),
-        CohortTable(name="ihc-scores", title="Scores", frame=frame, on_page=False),
+        JobTable(name="ihc", title="Immunohistochemistry against uptake", frame=pd.DataFrame(rows)),
+        JobTable(name="ihc-scores", title="Scores", frame=frame, on_page=False),
     )
-    section = CohortSection(name="ihc", title="Immunohistochemistry", text=text, tables=tables)
+    section = JobSection(name="ihc", title="Immunohistochemistry", text=text, tables=tables)
     return section, {name: t.to_json() for name, t in tests.items()}

@@ -13,7 +13,7 @@ from fusin.evidence.query import Added, discrepancies, forest_data, query, topic
 from fusin.provenance import NoticeLog, jsonable
 from fusin.report.cohort_figures import forest_plot, forest_rows
 from fusin.report.cohort_figures_rates import MOST_FOREST_ROWS
-from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.table_text import shown_columns
 from fusin.stats.proportions import ProportionMethod
 
@@ -55,7 +55,7 @@ class EvidenceQuery:
         return values | {"added": [{"label": a.label, "k": a.k, "n": a.n, "per": a.per} for a in self.added]}
 
 
-def evidence_report(asked: EvidenceQuery, *, log: NoticeLog) -> CohortOutput:
+def evidence_report(asked: EvidenceQuery, *, log: NoticeLog) -> JobOutput:
     """Answer a query; without any condition, the topics.
 
     Raises
@@ -67,15 +67,15 @@ def evidence_report(asked: EvidenceQuery, *, log: NoticeLog) -> CohortOutput:
         if given and not asked.forest:
             raise InputError("evidence", option, "no forest plot", "--forest TOPIC, which it belongs to")
     document: dict[str, Any] = {"topics": list(topics()), "records": [], "forest": [], "discrepancies": []}
-    sections: list[CohortSection] = []
+    sections: list[JobSection] = []
     summary: list[str] = []
     if asked.searches:
         frame = query(asked.topic, asked.tracer, asked.entity, asked.text)
         document["records"] = _records(frame)
         text = f"{len(frame)} records. Tags: V read in the source, D derived from it, C computed; U, S and M are unverified."
-        table = CohortTable(name="records", title="Records", frame=frame[_SHORT], shown=shown_columns(frame[_SHORT]))
-        every = CohortTable(name="records-all", title="Records, all fields", frame=frame, on_page=False)
-        sections.append(CohortSection(name="records", title="Published numbers", text=(text,), tables=(table, every)))
+        table = JobTable(name="records", title="Records", frame=frame[_SHORT], shown=shown_columns(frame[_SHORT]))
+        every = JobTable(name="records-all", title="Records, all fields", frame=frame, on_page=False)
+        sections.append(JobSection(name="records", title="Published numbers", text=(text,), tables=(table, every)))
         summary.append(text)
     if asked.forest:
         section, document["forest"] = _forest(asked)
@@ -85,26 +85,26 @@ def evidence_report(asked: EvidenceQuery, *, log: NoticeLog) -> CohortOutput:
         frame = discrepancies()
         document["discrepancies"] = _records(frame)
         text = f"{len(frame)} claims of secondary guides beside what the source says."
-        table = CohortTable(name="discrepancies", title="Discrepancies", frame=frame)
-        sections.append(CohortSection(name="discrepancies", title="Discrepancies", text=(text,), tables=(table,)))
+        table = JobTable(name="discrepancies", title="Discrepancies", frame=frame)
+        sections.append(JobSection(name="discrepancies", title="Discrepancies", text=(text,), tables=(table,)))
         summary.append(text)
     if not sections:
         sections.append(_topics_section())
         summary.append("Topics: " + ", ".join(topics()) + ".")
-    return CohortOutput(
+    return JobOutput(
         title="Published evidence", document=document, sections=tuple(sections), summary=tuple(summary),
         notices=log.notices, provenance=provenance_of((), asked.to_json()),
     )  # fmt: skip
 
 
-def check_claims(path: Path, *, tolerance: float, log: NoticeLog) -> CohortOutput:
+def check_claims(path: Path, *, tolerance: float, log: NoticeLog) -> JobOutput:
     """Check published claims against each other; see :mod:`fusin.cohort.consistency`."""
     found = check_table(path, tolerance=tolerance)
     frame = found.to_table()
     sentence = f"{found.title}: {len(found.findings)} checks, {len(found.flagged)} to look at."
-    table = CohortTable(name="consistency", title="Findings", frame=frame)
-    section = CohortSection(name="consistency", title="Consistency", text=(sentence,), tables=(table,))
-    return CohortOutput(
+    table = JobTable(name="consistency", title="Findings", frame=frame)
+    section = JobSection(name="consistency", title="Consistency", text=(sentence,), tables=(table,))
+    return JobOutput(
         title=found.title, document=found.to_json(), sections=(section,),
         summary=(sentence, *(f.sentence for f in found.flagged)), notices=log.notices,
         provenance=provenance_of((path,), {"tolerance": tolerance}),
@@ -116,7 +116,7 @@ def _records(frame: Any) -> list[dict[str, Any]]:
     return [{str(k): jsonable(v) for k, v in row.items()} for row in rows]
 
 
-def _forest(asked: EvidenceQuery) -> tuple[CohortSection, list[dict[str, Any]]]:
+def _forest(asked: EvidenceQuery) -> tuple[JobSection, list[dict[str, Any]]]:
     frame = forest_data(
         str(asked.forest), added=asked.added, metric=asked.metric, entity=asked.entity, tracer=asked.tracer, per=asked.per,
         method=asked.interval,
@@ -148,10 +148,10 @@ def _forest(asked: EvidenceQuery) -> tuple[CohortSection, list[dict[str, Any]]]:
     ]
     printed = frame[columns].rename(columns={"low": "rate_low", "high": "rate_high"})
     tables = (
-        CohortTable(name="forest", title="Rates", frame=printed, shown=shown_columns(printed, percent=("rate",))),
-        CohortTable(name="forest-all", title="Rates, all fields", frame=frame, on_page=False),
+        JobTable(name="forest", title="Rates", frame=printed, shown=shown_columns(printed, percent=("rate",))),
+        JobTable(name="forest-all", title="Rates, all fields", frame=frame, on_page=False),
     )
-    section = CohortSection(name="forest", title=f"Published rates: {asked.forest}", text=(text,), tables=tables,
+    section = JobSection(name="forest", title=f"Published rates: {asked.forest}", text=(text,), tables=tables,
                             figures=(figure,))  # fmt: skip
     return section, _records(frame)
 
@@ -160,12 +160,12 @@ def _topics_with_rates() -> str:
     return "a topic with rates that match: " + ", ".join(t for t in topics() if len(forest_data(t)))
 
 
-def _topics_section() -> CohortSection:
+def _topics_section() -> JobSection:
     import pandas as pd
 
     rows: Sequence[dict[str, Any]] = [
         {"topic": t, "records": len(query(t)), "rates_for_a_forest_plot": len(forest_data(t))} for t in topics()
     ]
-    table = CohortTable(name="topics", title="Topics", frame=pd.DataFrame(rows))
-    return CohortSection(name="topics", title="Topics", text=("Ask with --topic, --tracer, --entity or --text.",),
+    table = JobTable(name="topics", title="Topics", frame=pd.DataFrame(rows))
+    return JobSection(name="topics", title="Topics", text=("Ask with --topic, --tracer, --entity or --text.",),
                          tables=(table,))  # fmt: skip

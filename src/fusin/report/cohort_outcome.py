@@ -31,7 +31,7 @@ from fusin.cohort.toxicity import toxicity, toxicity_table
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import ForestRow, forest_plot, survival_plot, swimmer_plot, waterfall_plot
-from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.table_text import Shown, estimate_text, p_text, shown_columns
 from fusin.stats.survival import KaplanMeier
 
@@ -94,7 +94,7 @@ _TOXICITY = (
 )
 
 
-def outcome_report(inputs: OutcomeInputs, *, options: OutcomeOptions, log: NoticeLog) -> CohortOutput:
+def outcome_report(inputs: OutcomeInputs, *, options: OutcomeOptions, log: NoticeLog) -> JobOutput:
     """Survival, prognosis, response and toxicity, as far as there are tables.
 
     Raises
@@ -105,7 +105,7 @@ def outcome_report(inputs: OutcomeInputs, *, options: OutcomeOptions, log: Notic
     if not inputs.paths():
         raise InputError("outcome", "tables", "none", "a follow-up table, --response or --toxicity")
     _refuse_unanswerable(inputs, options)
-    sections: list[CohortSection] = []
+    sections: list[JobSection] = []
     document: dict[str, Any] = {"survival": {}, "prognosis": [], "swimmer": [], "response": None, "toxicity": []}
     summary: list[str] = []
     patients: tuple[FollowUp, ...] = ()
@@ -128,10 +128,10 @@ def outcome_report(inputs: OutcomeInputs, *, options: OutcomeOptions, log: Notic
     if inputs.toxicity is not None:
         terms = toxicity(inputs.toxicity, treated=[p.patient for p in patients], log=log)
         frame = toxicity_table(terms)
-        table = CohortTable(name="toxicity", title="Toxicity, worst CTCAE grade", frame=frame, shown=_TOXICITY)
-        sections.append(CohortSection(name="toxicity", title="Toxicity", tables=(table,)))
+        table = JobTable(name="toxicity", title="Toxicity, worst CTCAE grade", frame=frame, shown=_TOXICITY)
+        sections.append(JobSection(name="toxicity", title="Toxicity", tables=(table,)))
         document["toxicity"] = [t.to_json() for t in terms]
-    return CohortOutput(
+    return JobOutput(
         title="Outcome", document=document, sections=tuple(sections), summary=tuple(summary), notices=log.notices,
         provenance=provenance_of(inputs.paths(), options.to_json()),
     )  # fmt: skip
@@ -165,7 +165,7 @@ def _median_sentence(endpoint: Endpoint, curve: KaplanMeier) -> str:
 
 def _survival_section(
     curves: Mapping[Endpoint, KaplanMeier], patients: Sequence[FollowUp], document: dict[str, Any], log: NoticeLog
-) -> CohortSection:
+) -> JobSection:
     import pandas as pd
 
     rows = []
@@ -179,7 +179,7 @@ def _survival_section(
         )  # fmt: skip
         points = ("time", "survival", "low", "high", "at_risk", "events", "censored")
         frame = pd.DataFrame({name: getattr(curve, name) for name in points})
-        tables.append(CohortTable(name=f"curve-{endpoint}", title=f"Curve, {endpoint}", frame=frame, on_page=False))
+        tables.append(JobTable(name=f"curve-{endpoint}", title=f"Curve, {endpoint}", frame=frame, on_page=False))
         drawn.append(survival_plot({"all": curve}, title=f"{_TITLES[endpoint]} [%]", name=f"survival-{endpoint}"))
         document["survival"][endpoint] = curve.to_json()
     lanes = swimmer_lanes(patients, log=log)
@@ -191,14 +191,14 @@ def _survival_section(
             text.append(
                 f"The swimmer plot shows the {_MOST_LANES} patients with the longest follow-up of {len(lanes)}."
             )
-    table = CohortTable(name="survival", title="Survival", frame=pd.DataFrame(rows))
+    table = JobTable(name="survival", title="Survival", frame=pd.DataFrame(rows))
     sentences = tuple(_median_sentence(e, c) for e, c in curves.items())
-    return CohortSection(
+    return JobSection(
         name="survival", title="Survival", text=(*sentences, *text), tables=(table, *tables), figures=tuple(drawn)
     )
 
 
-def _prognosis_section(tested: Sequence[Prognosis]) -> CohortSection:
+def _prognosis_section(tested: Sequence[Prognosis]) -> JobSection:
     import pandas as pd
 
     rows = []
@@ -235,11 +235,11 @@ def _prognosis_section(tested: Sequence[Prognosis]) -> CohortSection:
         )
     frame = pd.DataFrame(rows)
     shown = shown_columns(frame, leave_out=("cut_source",), headings={"proportional_p": "P, proportional hazards"})
-    table = CohortTable(name="prognosis", title="Uptake as a prognostic variable", frame=frame, shown=shown)
-    return CohortSection(name="prognosis", title="Prognosis", text=tuple(text), tables=(table,), figures=tuple(drawn))
+    table = JobTable(name="prognosis", title="Uptake as a prognostic variable", frame=frame, shown=shown)
+    return JobSection(name="prognosis", title="Prognosis", text=tuple(text), tables=(table,), figures=tuple(drawn))
 
 
-def _response(path: Path, options: OutcomeOptions, log: NoticeLog) -> tuple[CohortSection, dict[str, Any]]:
+def _response(path: Path, options: OutcomeOptions, log: NoticeLog) -> tuple[JobSection, dict[str, Any]]:
     scans = read_response(path, log=log)
     changes = response_changes(scans, repeatability_percent=options.repeatability, log=log)
     drawn: list[Figure] = []
@@ -256,11 +256,11 @@ def _response(path: Path, options: OutcomeOptions, log: NoticeLog) -> tuple[Coho
     brief = ["patient", "date", "days", *(f"{m}_change_percent" for m in METRICS)]
     headings = {f"{m}_change_percent": f"{_SHORT[m]}, change [%]" for m in METRICS}
     tables = [
-        CohortTable(
+        JobTable(
             name="response", title="Change since the first scan", frame=frame[brief],
             shown=shown_columns(frame[brief], headings=headings),
         ),
-        CohortTable(name="response-all", title="Change since the first scan, all", frame=frame, on_page=False),
+        JobTable(name="response-all", title="Change since the first scan, all", frame=frame, on_page=False),
     ]  # fmt: skip
     crossed = None
     if options.cross is not None:
@@ -270,9 +270,9 @@ def _response(path: Path, options: OutcomeOptions, log: NoticeLog) -> tuple[Coho
         frame = used.reset_index(names=options.cross[0])
         frame.columns.name = None
         title = f"{options.cross[0]} (rows) against {options.cross[1]} (columns), as entered"
-        tables.append(CohortTable(name="response-categories", title=title, frame=frame))
+        tables.append(JobTable(name="response-categories", title=title, frame=frame))
     text = "No response criteria are validated for CXCR4 PET: changes are in percent, categories are those entered."
-    section = CohortSection(name="response", title="Response", text=(text,), tables=tuple(tables), figures=tuple(drawn))
+    section = JobSection(name="response", title="Response", text=(text,), tables=tuple(tables), figures=tuple(drawn))
     document = {
         "changes": [c.to_json() for c in changes],
         "best": [f.to_json() for f in falls],

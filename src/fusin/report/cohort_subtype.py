@@ -24,7 +24,7 @@ from fusin.errors import InputError
 from fusin.evidence.catalogue import evidence
 from fusin.provenance import NoticeLog
 from fusin.report.cohort_figures import Figure, concordance_map
-from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.table_text import estimate_text, shown_columns
 
 __all__ = ["SubtypeInputs", "SubtypeOptions", "subtype_report"]
@@ -62,7 +62,7 @@ class SubtypeOptions:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def subtype_report(inputs: SubtypeInputs, *, options: SubtypeOptions, log: NoticeLog) -> CohortOutput:
+def subtype_report(inputs: SubtypeInputs, *, options: SubtypeOptions, log: NoticeLog) -> JobOutput:
     """Put CT, PET and AVS of each patient side by side, count how they agree, and class outcomes by PASO.
 
     Raises
@@ -103,7 +103,7 @@ def subtype_report(inputs: SubtypeInputs, *, options: SubtypeOptions, log: Notic
     summary = tuple(_sentence(c) for c in pairs) or (f"{len(found.lines)} patients.",)
     if sampled and not options.selectivity and all(r.verdict == "indeterminate" for r in sampled):
         summary += ("Vein sampling is indeterminate throughout: name a selectivity threshold (--selectivity).",)
-    return CohortOutput(
+    return JobOutput(
         title="Subtype of primary aldosteronism", document=document, sections=tuple(sections), summary=summary,
         notices=log.notices, provenance=provenance_of(inputs.paths(), options.to_json()),
     )  # fmt: skip
@@ -144,30 +144,30 @@ def _pairs(lines: Sequence[SubtypeLine]) -> list[tuple[MethodName, MethodName]]:
     return list(combinations(done, 2))
 
 
-def _patients_section(found: SubtypeTable, sampled: Sequence[AvsResult]) -> CohortSection:
+def _patients_section(found: SubtypeTable, sampled: Sequence[AvsResult]) -> JobSection:
     frame = found.to_table()
     short = ["patient", "ct", "pet", "pet_by", "avs", "relation", "li_early", "li_late"]
     tables = [
-        CohortTable(name="subtype", title="Patients", frame=frame[short]),
-        CohortTable(name="subtype-lines", title="Patients, all indices", frame=frame, on_page=False),
+        JobTable(name="subtype", title="Patients", frame=frame[short]),
+        JobTable(name="subtype-lines", title="Patients, all indices", frame=frame, on_page=False),
     ]
     if sampled:
         judged = avs_table(sampled)
         tables.append(
-            CohortTable(
+            JobTable(
                 name="avs", title="Adrenal vein sampling",
                 frame=judged[["patient", "phase", "verdict", "si_left", "si_right", "li", "csi", "grey_zone"]],
             )
         )  # fmt: skip
-        tables.append(CohortTable(name="avs-all", title="Adrenal vein sampling, all", frame=judged, on_page=False))
+        tables.append(JobTable(name="avs-all", title="Adrenal vein sampling, all", frame=judged, on_page=False))
     opposite = frame[frame["relation"] == "opposite sides"][["patient", "sentence"]]
     if len(opposite):
-        tables.append(CohortTable(name="opposite-sides", title="Methods that name opposite sides", frame=opposite))
+        tables.append(JobTable(name="opposite-sides", title="Methods that name opposite sides", frame=opposite))
     text = ("fusin names no final subtype: each line says which method says what, and by which threshold.",)
-    return CohortSection(name="patients", title="Patients", text=text, tables=tuple(tables))
+    return JobSection(name="patients", title="Patients", text=text, tables=tuple(tables))
 
 
-def _concordance_section(pairs: Sequence[Concordance]) -> CohortSection:
+def _concordance_section(pairs: Sequence[Concordance]) -> JobSection:
     import pandas as pd
 
     rows = []
@@ -190,7 +190,7 @@ def _concordance_section(pairs: Sequence[Concordance]) -> CohortSection:
         )  # fmt: skip
         name = f"concordance-{c.first}-{c.second}"
         title = f"{c.first.upper()} (rows) against {c.second.upper()} (columns)"
-        tables.append(CohortTable(name=name, title=title, frame=c.to_table()))
+        tables.append(JobTable(name=name, title=title, frame=c.to_table()))
         drawn.append(
             concordance_map(
                 c.table, CATEGORIES, names=(c.first.upper(), c.second.upper()), agreement=c.agreement, kappa=c.kappa,
@@ -198,16 +198,16 @@ def _concordance_section(pairs: Sequence[Concordance]) -> CohortSection:
             )
         )  # fmt: skip
     frame = pd.DataFrame(rows)
-    summary = CohortTable(
+    summary = JobTable(
         name="concordance", title="Concordance", frame=frame, shown=shown_columns(frame, percent=("agreement",))
     )
     text = "Left against right is a discordance of side and is counted apart from one method that does not lateralise."
-    return CohortSection(
+    return JobSection(
         name="concordance", title="Concordance", text=(text,), tables=(summary, *tables), figures=tuple(drawn)
     )
 
 
-def _paso_section(outcomes: Sequence[PasoResult]) -> CohortSection:
+def _paso_section(outcomes: Sequence[PasoResult]) -> JobSection:
     import pandas as pd
 
     frame = paso_table(outcomes)
@@ -215,12 +215,12 @@ def _paso_section(outcomes: Sequence[PasoResult]) -> CohortSection:
     counts.columns.name = None
     open_cases = frame[frame[["clinical", "biochemical"]].isin(["indeterminate", "unclassified"]).any(axis=1)]
     tables = [
-        CohortTable(name="paso", title="Clinical (rows) and biochemical (columns) outcome by PASO", frame=counts),
-        CohortTable(name="paso-patients", title="Outcome of each patient", frame=frame, on_page=False),
+        JobTable(name="paso", title="Clinical (rows) and biochemical (columns) outcome by PASO", frame=counts),
+        JobTable(name="paso-patients", title="Outcome of each patient", frame=frame, on_page=False),
     ]
     if len(open_cases):
-        tables.append(CohortTable(name="paso-open", title="Patients whose outcome stays open", frame=open_cases))
-    return CohortSection(name="paso", title="Outcome after adrenalectomy", tables=tuple(tables))
+        tables.append(JobTable(name="paso-open", title="Patients whose outcome stays open", frame=open_cases))
+    return JobSection(name="paso", title="Outcome after adrenalectomy", tables=tuple(tables))
 
 
 def _sentence(c: Concordance) -> str:

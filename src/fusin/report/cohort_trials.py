@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from fusin.cohort.table_files import load
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
-from fusin.report.cohort_outputs import CohortOutput, CohortSection, CohortTable, provenance_of
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
+from fusin.tabular.files import load
 from fusin.trials.eligibility import Screening, screen
 from fusin.trials.registry import RegistryStudy, Transport, draft_toml, draft_trial, fetch_study, read_studies
 from fusin.trials.rules import Trial, load_trial, trials
@@ -44,7 +44,7 @@ def screen_report(
     today: date,
     log: NoticeLog,
     transport: Transport | None = None,
-) -> CohortOutput:
+) -> JobOutput:
     """Import registry records, and screen a patient list where there is one.
 
     Parameters
@@ -88,7 +88,7 @@ def screen_report(
         document |= found.to_json()
         summary = (*_counts(found), *summary)
     parameters = {"trials": options.trials, "reference_date": day, "registry": [Path(r).name for r in options.registry]}
-    return CohortOutput(
+    return JobOutput(
         title="Screening for trials", document=document, sections=tuple(sections), summary=summary, notices=log.notices,
         provenance=provenance_of(inputs, parameters), files=files,
     )  # fmt: skip
@@ -132,7 +132,7 @@ def _counts(found: Screening) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _screening_sections(found: Screening) -> list[CohortSection]:
+def _screening_sections(found: Screening) -> list[JobSection]:
     import pandas as pd
 
     consorts = [found.consort(t.id) for t in found.trials]
@@ -148,26 +148,26 @@ def _screening_sections(found: Screening) -> list[CohortSection]:
         for rule in dict.fromkeys([*c.by_any, *c.undecided])
     ]  # fmt: skip
     columns = ["trial", "rule", "first_to_fail", "fails", "undecided"]
-    flow = CohortSection(
+    flow = JobSection(
         name="flow", title="Flow of patients",
         text=(*_counts(found), "The rules are key criteria of public records; the protocol decides."),
         tables=(
-            CohortTable(name="consort", title="Verdicts", frame=pd.DataFrame(counts)),
-            CohortTable(name="reasons", title="Reasons", frame=pd.DataFrame(reasons, columns=columns)),
+            JobTable(name="consort", title="Verdicts", frame=pd.DataFrame(counts)),
+            JobTable(name="reasons", title="Reasons", frame=pd.DataFrame(reasons, columns=columns)),
         ),
     )  # fmt: skip
-    patients = CohortSection(
+    patients = JobSection(
         name="patients", title="Patients",
         text=("An unknown is never a pass: the last column says what to ask for.",),
         tables=(
-            CohortTable(name="screening", title="Verdicts by patient", frame=found.to_table()),
-            CohortTable(name="screening-rules", title="Every rule", frame=found.rules_table(), on_page=False),
+            JobTable(name="screening", title="Verdicts by patient", frame=found.to_table()),
+            JobTable(name="screening-rules", title="Every rule", frame=found.rules_table(), on_page=False),
         ),
     )  # fmt: skip
     return [flow, patients]
 
 
-def _registry_section(studies: Sequence[RegistryStudy]) -> CohortSection:
+def _registry_section(studies: Sequence[RegistryStudy]) -> JobSection:
     import pandas as pd
 
     rows = [
@@ -179,7 +179,7 @@ def _registry_section(studies: Sequence[RegistryStudy]) -> CohortSection:
     text = (
         "Only age and sex are structured in the registry; no patient is eligible before a person transcribed the rest."
     )
-    tables = [CohortTable(name="imported", title="Imported records", frame=pd.DataFrame(rows))]
+    tables = [JobTable(name="imported", title="Imported records", frame=pd.DataFrame(rows))]
     if criteria:
-        tables.append(CohortTable(name="criteria", title="Criteria as registered", frame=pd.DataFrame(criteria)))
-    return CohortSection(name="registry", title="Registry records", text=(text,), tables=tuple(tables))
+        tables.append(JobTable(name="criteria", title="Criteria as registered", frame=pd.DataFrame(criteria)))
+    return JobSection(name="registry", title="Registry records", text=(text,), tables=tuple(tables))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fusin.errors import InputError
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.imaging.phantom import DigitalPatient, Subject, TrueLesion, make_patient, write_patient
 from fusin.provenance import NoticeLog, jsonable
 from fusin.quantification.lesions import Lesion

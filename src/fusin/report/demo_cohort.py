@@ -8,20 +8,21 @@ from pathlib import Path
 
 from fusin.cohort.detection import detection_rates
 from fusin.cohort.synthetic import CohortDesign, make_cohort
-from fusin.cohort.tables import FINDINGS, read_table
+from fusin.cohort.tables import FINDINGS
 from fusin.evidence.query import Added
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.provenance import NoticeLog
 from fusin.quantification.study import Stage, silent
 from fusin.report.cohort_accuracy import AccuracyOptions, accuracy_of_table
 from fusin.report.cohort_compare import CompareOptions, compare_tables
 from fusin.report.cohort_evidence import EvidenceQuery, check_claims, evidence_report
 from fusin.report.cohort_outcome import OutcomeInputs, OutcomeOptions, outcome_report
-from fusin.report.cohort_outputs import CohortOutput, joined, write_cohort
 from fusin.report.cohort_subtype import SubtypeInputs, SubtypeOptions, subtype_report
 from fusin.report.cohort_trials import ScreenOptions, screen_report
 from fusin.report.demo_tables import CLAIMS, PAIRED, STUDIES, demo_tables
+from fusin.report.job_output import JobOutput, joined, write_job
 from fusin.report.table_text import csv_text
+from fusin.tabular.schema import read_table
 
 __all__ = ["run_cohort_demo", "write_demo_tables"]
 
@@ -38,7 +39,7 @@ def write_demo_tables(folder: Path, *, seed: int = 0) -> None:
         write_bytes_atomically(folder / name, text.encode("utf-8"))
 
 
-def run_cohort_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> CohortOutput:
+def run_cohort_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
     """Make a cohort, read its tables like any other, and write tables, figures and one page.
 
     Parameters
@@ -59,39 +60,39 @@ def run_cohort_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
         "evidence": _published,
         "check": _checked,
     }
-    outputs: dict[str, CohortOutput] = {}
+    outputs: dict[str, JobOutput] = {}
     for number, (name, step) in enumerate(steps.items()):
         progress(_STAGE, number, len(steps) + 1)
         outputs[name] = step(folder)
     output = joined("A made-up cohort with known truth", outputs)
-    write_cohort(output, folder)
+    write_job(output, folder)
     progress(_STAGE, len(steps) + 1, len(steps) + 1)
     return output
 
 
-def _compared(folder: Path) -> CohortOutput:
+def _compared(folder: Path) -> JobOutput:
     options = CompareOptions(first="CXCR4", second="FDG", by=("grade",), ihc=folder / "ihc.csv")
     return compare_tables([folder / "findings.csv"], options=options, log=NoticeLog())
 
 
-def _repeated(folder: Path) -> CohortOutput:
+def _repeated(folder: Path) -> JobOutput:
     options = CompareOptions(first="scan 1", second="scan 2", agreement="suv_max")
     output = compare_tables([folder / "repeated_scans.csv"], options=options, log=NoticeLog())
     kept = tuple(s for s in output.sections if s.name == "agreement")
     return replace(output, title="Repeated scans", sections=kept)
 
 
-def _accurate(folder: Path) -> CohortOutput:
+def _accurate(folder: Path) -> JobOutput:
     options = AccuracyOptions(test="CXCR4 PET", reference="histology and follow-up", cut_offs=(4.0,))
     return accuracy_of_table(folder / "accuracy.csv", options=options, log=NoticeLog())
 
 
-def _studies(folder: Path) -> CohortOutput:
+def _studies(folder: Path) -> JobOutput:
     options = AccuracyOptions(reference="vein sampling or histology")
     return accuracy_of_table(folder / "studies.csv", options=options, log=NoticeLog())
 
 
-def _subtyped(folder: Path) -> CohortOutput:
+def _subtyped(folder: Path) -> JobOutput:
     inputs = SubtypeInputs(
         pet=folder / "adrenal_pet.csv",
         avs=folder / "avs.csv",
@@ -101,7 +102,7 @@ def _subtyped(folder: Path) -> CohortOutput:
     return subtype_report(inputs, options=SubtypeOptions(selectivity="avs-si-basal-2"), log=NoticeLog())
 
 
-def _outcome(folder: Path) -> CohortOutput:
+def _outcome(folder: Path) -> JobOutput:
     inputs = OutcomeInputs(
         follow_up=folder / "follow_up.csv", response=folder / "response.csv", toxicity=folder / "toxicity.csv"
     )
@@ -111,12 +112,12 @@ def _outcome(folder: Path) -> CohortOutput:
     return outcome_report(inputs, options=options, log=NoticeLog())
 
 
-def _screened(folder: Path) -> CohortOutput:
+def _screened(folder: Path) -> JobOutput:
     options = ScreenOptions(trials=(_TRIAL,), reference_date=_DAY)
     return screen_report(folder / "screening.csv", options=options, today=_DAY, log=NoticeLog())
 
 
-def _published(folder: Path) -> CohortOutput:
+def _published(folder: Path) -> JobOutput:
     findings = read_table(folder / "findings.csv", FINDINGS, NoticeLog())
     own = detection_rates(findings, NoticeLog(), units=("patient",)).rate("CXCR4", unit="patient").rate
     added = Added(label="this made-up cohort", k=own.k or 0, n=own.n, entity="this cohort", tracer="CXCR4")
@@ -126,5 +127,5 @@ def _published(folder: Path) -> CohortOutput:
     return evidence_report(asked, log=NoticeLog())
 
 
-def _checked(folder: Path) -> CohortOutput:
+def _checked(folder: Path) -> JobOutput:
     return check_claims(folder / "claims.toml", tolerance=0.1, log=NoticeLog())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.imaging.volume import FloatArray, Region
 from fusin.quantification.reading import Reading
 from fusin.report.labels import Label, place_labels

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusin.errors import FusinError
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.imaging.nifti import write_nifti
 from fusin.imaging.volume import Region
 from fusin.provenance import NoticeLog, canonical_json

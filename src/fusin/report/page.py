@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fusin.errors import InputError
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.quantification.reading import Reading
 from fusin.report.content import page_content
 

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.report.svg import GRID, INK, MUTED, Canvas, short
 
 __all__ = [

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from fusin.quantification.tables import Column
 from fusin.report.wording import DASH, any_value, words
 from fusin.stats.results import Estimate, TestResult
+from fusin.tabular.columns import Column
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ import pytest
 
 from fusin.provenance import InputFile, Method, Notice, Provenance
 from fusin.report.cohort_figures import paired_plot, survival_plot
-from fusin.report.cohort_page import MOST_ROWS, ReportTable, Section, render_cohort_html, render_cohort_report
+from fusin.report.job_page import MOST_ROWS, ReportTable, Section, render_job_html, render_job_report
 from fusin.report.table_text import csv_text
 from fusin.stats.survival import kaplan_meier
 
@@ -50,7 +50,7 @@ def sections() -> tuple[Section, ...]:
 
 def html(**more: object) -> str:
     given = {"title": "Cohort", "provenance": PROVENANCE, "notices": NOTICES} | more
-    return render_cohort_html(given.pop("sections", sections()), **given)  # type: ignore[arg-type]
+    return render_job_html(given.pop("sections", sections()), **given)  # type: ignore[arg-type]
 
 
 class Elements(HTMLParser):
@@ -107,7 +107,7 @@ def test_the_page_asks_the_network_for_nothing() -> None:
 
 def test_equal_arguments_give_equal_bytes_and_nothing_else_is_left(tmp_path: Path) -> None:
     paths = [
-        render_cohort_report(sections(), tmp_path / name / "report.html", title="Cohort", provenance=PROVENANCE, notices=NOTICES)
+        render_job_report(sections(), tmp_path / name / "report.html", title="Cohort", provenance=PROVENANCE, notices=NOTICES)
         for name in "ab"
     ]  # fmt: skip
     assert paths[0].read_bytes() == paths[1].read_bytes()
@@ -183,7 +183,7 @@ def test_ten_thousand_rows_are_shortened_on_the_page_and_whole_in_the_csv() -> N
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_a_browser_refuses_nothing_of_the_page(tmp_path: Path) -> None:
-    path = render_cohort_report(sections(), tmp_path / "report.html", title="Cohort", provenance=PROVENANCE)
+    path = render_job_report(sections(), tmp_path / "report.html", title="Cohort", provenance=PROVENANCE)
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += " --disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=500"
     command = [str(shutil.which("chromium")), *flags.split(), f"--user-data-dir={tmp_path / 'profile'}"]

@@ -13,7 +13,7 @@ from fusin.cli.console import emit_json, print_notices, relative, say, table, ta
 from fusin.errors import InputError
 
 if TYPE_CHECKING:
-    from fusin.report.cohort_outputs import CohortOutput
+    from fusin.report.job_output import JobOutput
 
 __all__ = [
     "IntervalOption",
@@ -50,11 +50,11 @@ IntervalOption = Annotated[
 ]
 
 
-def finish(output: CohortOutput, out: Path | None, *, as_json: bool) -> None:
+def finish(output: JobOutput, out: Path | None, *, as_json: bool) -> None:
     """Write where a folder is given, then print: one JSON document, or tables for a person."""
-    from fusin.report.cohort_outputs import write_cohort
+    from fusin.report.job_output import write_job
 
-    written = write_cohort(output, out) if out is not None else None
+    written = write_job(output, out) if out is not None else None
     document = output.to_json()
     if as_json:
         emit_json({**document, "outputs": dict(written)} if written is not None else document)
@@ -68,7 +68,7 @@ def finish(output: CohortOutput, out: Path | None, *, as_json: bool) -> None:
         say(console, f"Written to {relative(out)}: report.html, results.json and {len(written) - 2} other files")
 
 
-def _print_tables(output: CohortOutput) -> None:
+def _print_tables(output: JobOutput) -> None:
     from fusin.report.table_text import print_table
 
     console = talk()

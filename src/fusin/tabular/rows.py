@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusin.cohort.tables import InputColumn, Schema, read_table
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
-from fusin.quantification.tables import Column
+from fusin.tabular.columns import Column
+from fusin.tabular.schema import Schema, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["PATIENT_COLUMN", "Row", "rows_of", "to_frame", "words"]
-
-PATIENT_COLUMN = InputColumn("patient", "string", "patient identifier, kept as text", required=True, label=True)
+__all__ = ["Row", "rows_of", "to_frame", "words"]
 
 
 def words(*allowed: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusin.errors import InputError
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.provenance import InputFile, Notice, Provenance, canonical_json, sha256_of, versions
-from fusin.report.cohort_page import ReportTable, Section, render_cohort_html
+from fusin.report.job_page import ReportTable, Section, render_job_html
 from fusin.report.plate import Figure
 from fusin.report.table_text import Shown, csv_text, markdown_table, word_html
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CohortOutput", "CohortSection", "CohortTable", "joined", "provenance_of", "write_cohort"]
+__all__ = ["JobOutput", "JobSection", "JobTable", "joined", "provenance_of", "write_job"]
 
 DOCUMENT = "results.json"
 PAGE = "report.html"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CohortTable:
+class JobTable:
     """One table of a result.
 
     Attributes
@@ -45,7 +45,7 @@ class CohortTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CohortSection:
+class JobSection:
     """One part of the page.
 
     Attributes
@@ -59,12 +59,12 @@ class CohortSection:
     name: str
     title: str
     text: tuple[str, ...] = ()
-    tables: tuple[CohortTable, ...] = ()
+    tables: tuple[JobTable, ...] = ()
     figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CohortOutput:
+class JobOutput:
     """Everything that one verb found.
 
     Attributes
@@ -80,13 +80,13 @@ class CohortOutput:
 
     title: str
     document: Mapping[str, Any]
-    sections: tuple[CohortSection, ...]
+    sections: tuple[JobSection, ...]
     summary: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
     files: Mapping[str, str] = field(default_factory=dict)
 
-    def tables(self) -> tuple[CohortTable, ...]:
+    def tables(self) -> tuple[JobTable, ...]:
         """All tables in the order of the page."""
         return tuple(t for s in self.sections for t in s.tables)
 
@@ -119,7 +119,7 @@ def provenance_of(inputs: Iterable[Path], parameters: Mapping[str, Any]) -> Prov
     )
 
 
-def write_cohort(output: CohortOutput, folder: Path) -> Mapping[str, str]:
+def write_job(output: JobOutput, folder: Path) -> Mapping[str, str]:
     """Write tables (CSV, Markdown, HTML for a word processor), figures (SVG), the page and the JSON document.
 
     Parameters
@@ -167,7 +167,7 @@ def write_cohort(output: CohortOutput, folder: Path) -> Mapping[str, str]:
     return outputs
 
 
-def _page(output: CohortOutput, outputs: Mapping[str, str]) -> str:
+def _page(output: JobOutput, outputs: Mapping[str, str]) -> str:
     sections = [
         Section(
             title=s.title,
@@ -179,7 +179,7 @@ def _page(output: CohortOutput, outputs: Mapping[str, str]) -> str:
         )
         for s in output.sections
     ]
-    return render_cohort_html(
+    return render_job_html(
         sections, title=output.title, provenance=output.provenance, notices=output.notices, outputs=outputs
     )
 
@@ -198,7 +198,7 @@ def _remove_earlier(folder: Path) -> None:
             path.unlink()
 
 
-def joined(title: str, outputs: Mapping[str, CohortOutput]) -> CohortOutput:
+def joined(title: str, outputs: Mapping[str, JobOutput]) -> JobOutput:
     """Several results as one page.
 
     Parameters
@@ -206,7 +206,7 @@ def joined(title: str, outputs: Mapping[str, CohortOutput]) -> CohortOutput:
     title : heading of the page
     outputs : by a short name, which is put before the names of their tables, figures and files
     """
-    sections: list[CohortSection] = []
+    sections: list[JobSection] = []
     notices: dict[tuple[str, str, str], Notice] = {}
     for name, output in outputs.items():
         for section in output.sections:
@@ -222,7 +222,7 @@ def joined(title: str, outputs: Mapping[str, CohortOutput]) -> CohortOutput:
         notices |= {(n.code, n.where, n.message): n for n in output.notices}
     inputs = {i.path: i for o in outputs.values() for i in o.provenance.inputs}
     found = next((o.provenance.versions for o in outputs.values()), {})
-    return CohortOutput(
+    return JobOutput(
         title=title,
         document={name: o.document for name, o in outputs.items()},
         sections=tuple(sections),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 from fusin.provenance import Notice, Provenance
 from fusin.report.plate import SINGLE_MM, Figure
 from fusin.report.table_text import Shown, csv_text, html_table, print_table
@@ -23,7 +23,7 @@ from fusin.report.wording import DASH, SEVERITIES, any_value, flat
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MOST_ROWS", "ReportTable", "Section", "render_cohort_html", "render_cohort_report"]
+__all__ = ["MOST_ROWS", "ReportTable", "Section", "render_job_html", "render_job_report"]
 
 MOST_ROWS = 200
 """Rows of a table that the page prints; the whole table can be saved from the page as CSV."""
@@ -67,7 +67,7 @@ class Section:
     notices: tuple[Notice, ...] = ()
 
 
-def render_cohort_report(
+def render_job_report(
     sections: Sequence[Section],
     path: Path,
     *,
@@ -93,13 +93,11 @@ def render_cohort_report(
     -------
     The path written.
     """
-    html = render_cohort_html(
-        sections, title=title, provenance=provenance, notices=notices, facts=facts, outputs=outputs
-    )
+    html = render_job_html(sections, title=title, provenance=provenance, notices=notices, facts=facts, outputs=outputs)
     return write_bytes_atomically(path, html.encode("utf-8"))
 
 
-def render_cohort_html(
+def render_job_html(
     sections: Sequence[Section],
     *,
     title: str,
@@ -108,7 +106,7 @@ def render_cohort_html(
     facts: Mapping[str, str] | None = None,
     outputs: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the report as HTML text; see `render_cohort_report`."""
+    """Return the report as HTML text; see `render_job_report`."""
     templates = Environment(
         loader=PackageLoader("fusin.report", "templates"),
         autoescape=True,

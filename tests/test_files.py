@@ -2,7 +2,7 @@
 
 import pytest
 
-from fusin.imaging.files import write_bytes_atomically
+from fusin.files import write_bytes_atomically
 
 
 def test_a_file_replaces_an_older_one_and_leaves_nothing_beside_it(tmp_path):

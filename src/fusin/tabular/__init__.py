@@ -1,0 +1,1 @@
+"""Tables in: schemas, their reader, cells and rows."""
