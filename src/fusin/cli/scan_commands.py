@@ -98,6 +98,8 @@ def demo(
     say(console, f"Report: {relative(out / 'report.html')}")
     if not adenoma:
         say(console, f"Cohort: {relative(out / 'cohort' / 'report.html')}")
+        say(console, f"Vial: {relative(out / 'vial' / 'report.html')}")
+        say(console, f"Bench: {relative(out / 'bench' / 'report.html')}")
 
 
 def read(

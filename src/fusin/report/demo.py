@@ -142,7 +142,8 @@ def run_demo(
 ) -> tuple[Reading, TruthComparison]:
     """Make the digital patient, read it with its organ labels, write everything, compare with the truth.
 
-    A made-up cohort with its tables, figures and page goes into ``cohort`` (not with ``adenoma``).
+    A made-up cohort with its tables, figures and page goes into ``cohort``, a day of the radiopharmacy into ``vial`` and
+    assays into ``bench`` (not with ``adenoma``).
 
     Parameters
     ----------
@@ -176,6 +177,10 @@ def run_demo(
     if not adenoma:
         from fusin.report.demo_cohort import run_cohort_demo
 
+        from fusin.report.demo_vial import run_bench_demo, run_vial_demo
+
         run_cohort_demo(out / "cohort", seed=seed, progress=progress)
+        run_vial_demo(out / "vial", seed=seed, progress=progress)
+        run_bench_demo(out / "bench", seed=seed, progress=progress)
     _sign_folder(out)
     return reading, compare_with_truth(reading, patient)

@@ -1,0 +1,13 @@
+"""Verbs of the bench: assay binding, assay saturation."""
+
+from __future__ import annotations
+
+import typer
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb ``assay`` with its own verbs to the command line."""
+    assay = typer.Typer(help="The bench: binding, saturation, uptake, biodistribution.", no_args_is_help=True)
+    app.add_typer(assay, name="assay")

@@ -1,0 +1,1 @@
+"""Radiopharmacy: from the generator to the patient dose: elution, quality control, release, dispensing."""

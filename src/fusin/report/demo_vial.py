@@ -1,0 +1,44 @@
+"""The radiopharmacy of the demonstration: made-up elutions, chromatograms, a batch and its patients on one page."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from fusin.quantification.study import Stage, silent
+from fusin.report.job_output import JobOutput, joined, write_job
+
+__all__ = ["run_bench_demo", "run_vial_demo"]
+
+# Each module offers run_part(folder, seed): it writes its input files, reads them like any other, and returns the result.
+_VIAL: dict[str, str] = {}
+_BENCH: dict[str, str] = {}
+
+
+def run_vial_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
+    """Make the files of a day in the radiopharmacy, read them like any other, and write one page.
+
+    Parameters
+    ----------
+    folder : receives the input files, ``report.html``, ``results.json``, ``tables`` and ``figures``
+    seed : of the noise
+    progress : called with (stage, done, total)
+    """
+    return _run(_VIAL, "A day in the radiopharmacy, made up", "the vial", folder, seed, progress)
+
+
+def run_bench_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
+    """Make the files of the bench, read them like any other, and write one page; see `run_vial_demo`."""
+    return _run(_BENCH, "The bench, made up", "the bench", folder, seed, progress)
+
+
+def _run(parts: dict[str, str], title: str, stage: str, folder: Path, seed: int, progress: Stage) -> JobOutput:
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs: dict[str, JobOutput] = {}
+    for number, (name, module) in enumerate(parts.items()):
+        progress(stage, number, len(parts) + 1)
+        outputs[name] = importlib.import_module(module).run_part(folder, seed=seed)
+    output = joined(title, outputs)
+    write_job(output, folder)
+    progress(stage, len(parts) + 1, len(parts) + 1)
+    return output
