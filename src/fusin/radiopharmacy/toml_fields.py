@@ -1,0 +1,192 @@
+"""Fields of a TOML table, checked one by one; what was not asked for is refused, because a misspelt limit must not vanish."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fusin.errors import InputError
+from fusin.radiopharmacy.moments import moment
+
+__all__ = ["ACTIVITY_UNITS", "Fields", "bound", "read_toml"]
+
+ACTIVITY_UNITS = {"mbq": 1.0, "gbq": 1000.0, "kbq": 1e-3, "bq": 1e-6, "mci": 37.0, "uci": 0.037}
+"""MBq per unit; a curie is 3.7e10 Bq exactly."""
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The document of a TOML file.
+
+    Raises
+    ------
+    InputError
+        For a missing file, text that is not UTF-8 and text that is no TOML, with the line.
+    """
+    if not path.is_file():
+        raise InputError(path.name, "file", "nothing", "a TOML file that exists")
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError as err:
+        raise InputError(path.name, "text", f"byte {err.object[err.start]:#04x} at {err.start}", "UTF-8 text") from err
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
+        raise InputError(path.name, "TOML", str(err).splitlines()[0], "a readable TOML document") from err
+
+
+class Fields:
+    """One table of a TOML document.
+
+    Parameters
+    ----------
+    values : the table
+    where : file and table for messages
+    """
+
+    def __init__(self, values: Any, where: str) -> None:
+        if not isinstance(values, Mapping):
+            raise InputError(where, "table", type(values).__name__, "a table of fields")
+        self.where = where
+        self._values, self._asked = dict(values), set[str]()
+
+    def take(self, name: str) -> Any:
+        """The value as it stands, or None."""
+        self._asked.add(name)
+        return self._values.get(name)
+
+    def number(
+        self, name: str, *, above: float | None = None, least: float | None = None, most: float | None = None
+    ) -> float | None:
+        """A finite number within its limits, or None when absent.
+
+        Raises
+        ------
+        InputError
+            For anything else.
+        """
+        value = self.take(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise InputError(self.where, name, _shown(value), "a plain number")
+        if above is not None and not value > above:
+            raise InputError(self.where, name, value, f"a number above {above:g}")
+        if least is not None and value < least:
+            raise InputError(self.where, name, value, f"at least {least:g}")
+        if most is not None and value > most:
+            hint = "; this looks like a percentage" if most == 1.0 else ""
+            raise InputError(self.where, name, value, f"at most {most:g}{hint}")
+        return float(value)
+
+    def activity_mbq(self, stem: str, *, above: float | None = 0.0) -> float | None:
+        """An activity in MBq from the one field ``stem_mbq``, ``_gbq``, ``_kbq``, ``_bq``, ``_mci`` or ``_uci`` that is there.
+
+        Raises
+        ------
+        InputError
+            For two of them, and for what :meth:`number` refuses.
+        """
+        found = [(n, f) for n, f in ((f"{stem}_{u}", f) for u, f in ACTIVITY_UNITS.items()) if self.take(n) is not None]
+        if len(found) > 1:
+            raise InputError(self.where, stem, " and ".join(n for n, _ in found), "one unit")
+        if not found:
+            return None
+        value = self.number(found[0][0], above=above)
+        return None if value is None else value * found[0][1]
+
+    def whole(self, name: str, *, least: int = 0) -> int | None:
+        """A whole number, or None when absent."""
+        value = self.number(name, least=least)
+        if value is None:
+            return None
+        if value != round(value):
+            raise InputError(self.where, name, value, "a whole number")
+        return int(value)
+
+    def text(self, name: str, *, required: bool = False) -> str | None:
+        """Text (a number counts as its digits), or None when absent.
+
+        Raises
+        ------
+        InputError
+            For another type, and when it is required and absent.
+        """
+        value = self.take(name)
+        if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
+            raise InputError(self.where, name, _shown(value), "text")
+        text = str(value).strip() if value is not None else ""
+        if required and not text:
+            raise InputError(self.where, name, "nothing", "a value")
+        return text or None
+
+    def word(self, name: str, allowed: tuple[str, ...]) -> str | None:
+        """One of the allowed words, or None when absent."""
+        value = self.text(name)
+        if value is not None and value not in allowed:
+            raise InputError(self.where, name, value, "one of " + ", ".join(allowed))
+        return value
+
+    def moment(self, name: str) -> datetime | None:
+        """A clock time, or None when absent; see :func:`fusin.radiopharmacy.moments.moment`."""
+        value = self.take(name)
+        return None if value is None else moment(value, self.where, name)
+
+    def amounts(self, name: str) -> dict[str, float]:
+        """A table of names and non-negative numbers; ``"<15"`` is taken as its bound 15.
+
+        Raises
+        ------
+        InputError
+            For anything else.
+        """
+        table = Fields(self.take(name) or {}, f"{self.where}, {name}")
+        return {key: bound(value, table.where, key) for key, value in table._values.items()}
+
+    def tables(self, *names: str) -> Iterator[tuple[str, Any]]:
+        """Tables of an array of tables under any of its names, with where each stands."""
+        for name in names:
+            value = self.take(name)
+            listed = value if isinstance(value, list) else [] if value is None else [value]
+            for number, one in enumerate(listed, start=1):
+                yield f"{self.where}, {name} {number}", one
+
+    def finish(self) -> None:
+        """Refuse fields that nothing asked for.
+
+        Raises
+        ------
+        InputError
+            With the nearest field that exists.
+        """
+        for name in self._values:
+            if name not in self._asked:
+                near = difflib.get_close_matches(name, sorted(self._asked), n=1, cutoff=0.6)
+                known = f"{near[0]} instead" if near else "one of " + ", ".join(sorted(self._asked))
+                raise InputError(self.where, "field", name, known)
+
+
+def bound(value: Any, where: str, field: str) -> float:
+    """A number that is not negative, or the bound of ``<15``, which is on the safe side of a limit.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    text = value.strip().removeprefix("<").removeprefix("=").strip() if isinstance(value, str) else value
+    try:
+        found = math.nan if isinstance(text, bool) else float(text)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not (math.isfinite(found) and found >= 0):
+        raise InputError(where, field, _shown(value), "a number, zero or more, or a bound such as <15")
+    return found
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        return type(value).__name__
+    return value.isoformat() if hasattr(value, "isoformat") else value
