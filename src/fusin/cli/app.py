@@ -8,7 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from fusin.cli import cohort_commands, evidence_commands, generator_commands, scan_commands, trial_commands
+from fusin.cli import (
+    assay_commands,
+    cohort_commands,
+    evidence_commands,
+    generator_commands,
+    scan_commands,
+    trial_commands,
+)
 from fusin.cli.console import RESEARCH
 from fusin.cli.wording import printable
 
@@ -29,6 +36,7 @@ cohort_commands.register(app)
 trial_commands.register(app)
 evidence_commands.register(app)
 generator_commands.register(app)
+assay_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)
