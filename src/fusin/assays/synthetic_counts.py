@@ -16,6 +16,7 @@ from fusin.decay import decay_factor, elapsed_s, mean_over_frame
 from fusin.nuclides import nuclide
 
 __all__ = [
+    "REFERENCE",
     "WIZARD_MAP",
     "BiodistributionDesign",
     "MadeTube",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 REFERENCE = datetime(2026, 3, 2, 9, 0, 0)
+"""Time to which made-up rates refer."""
 
 # Tumour, liver, intestine and kidney: Daudi xenografts, doi:10.1186/s13550-016-0227-2; the others are made up.
 _UPTAKE: Mapping[str, tuple[float, float]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -358,7 +358,9 @@ def _ratio_table(ratios: Sequence[OrganRatio]) -> JobTable:
         rows.append(
             {
                 "group": r.group, "time": r.time, "ratio": f"{r.target} / {r.organ}",
-                "per_animal": own.mean.value if own else None, "per_animal_sd": own.sd if own else None,
+                "per_animal": own.mean.value if own else None, "per_animal_low": own.mean.low if own else None,
+                "per_animal_high": own.mean.high if own else None, "per_animal_method": own.mean.method if own else None,
+                "per_animal_sd": own.sd if own else None,
                 "n": own.n if own else None,
                 "of_means": means.estimate.value if means else None,
                 "of_means_low": means.estimate.low if means else None,
@@ -370,10 +372,15 @@ def _ratio_table(ratios: Sequence[OrganRatio]) -> JobTable:
         )  # fmt: skip
     frame = pd.DataFrame(rows)
     headings = {
-        "per_animal": "Per animal, mean", "per_animal_sd": "Per animal, SD", "of_means": "Of means",
+        "per_animal": "Per animal, mean (95 %)", "per_animal_sd": "Per animal, SD", "of_means": "Of means (95 %)",
         "of_means_delta_sd": "Of means, delta SD",
     }  # fmt: skip
-    return JobTable(name="ratios", title="Ratios", frame=frame, shown=shown_columns(frame, headings=headings))
+    # Two decimals, so that a reader can check a quotient by hand.
+    shown = tuple(
+        replace(c, digits=2) if c.name.startswith(("per_animal", "of_means")) else c
+        for c in shown_columns(frame, headings=headings)
+    )
+    return JobTable(name="ratios", title="Ratios", frame=frame, shown=shown)
 
 
 def _comparison_table(found: _Found) -> JobTable:

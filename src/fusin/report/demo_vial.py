@@ -12,7 +12,9 @@ __all__ = ["run_bench_demo", "run_vial_demo"]
 
 # Each module offers run_part(folder, seed): it writes its input files, reads them like any other, and returns the result.
 _VIAL: dict[str, str] = {}
-_BENCH: dict[str, str] = {}
+_BENCH: dict[str, str] = {
+    "biodistribution": "fusin.report.demo_biodistribution",
+}
 
 
 def run_vial_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
