@@ -1,0 +1,371 @@
+"""Is a record what was written? The first entry that was edited, deleted, reordered or cut off, and how one knows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fusin.errors import InputError
+from fusin.radiopharmacy.record import GENESIS, Checkpoint, entry_hash, open_readonly, signed_payload
+from fusin.radiopharmacy.signature import canonical_bytes, load_public_key, verify_signature
+
+__all__ = ["Break", "Verification", "read_checkpoint", "trusted_keys", "verify_record"]
+
+Kind = Literal[
+    "edited", "deleted", "reordered", "truncated", "inserted", "raw-file", "signature", "unknown-key", "unreadable"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """One place at which a record is not what was written.
+
+    Attributes
+    ----------
+    seq : number of the entry; for what is missing, the first missing number
+    kind : how it was changed
+    sentence : how one knows
+    """
+
+    seq: int
+    kind: Kind
+    sentence: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready mapping."""
+        return {"seq": self.seq, "kind": self.kind, "sentence": self.sentence}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What a verification found.
+
+    Attributes
+    ----------
+    intact : nothing was found
+    breaks : in the order of the entries, the first one first
+    entries, signatures, checkpoints, files : what was checked
+    head_seq, head_hash : the last entry
+    keys : public keys that signed, and whether each was given from outside
+    anchored_seq : last entry that a signature or checkpoint of a trusted key covers; 0 when none
+    clock_steps : entries whose time lies before that of the entry before them
+    """
+
+    intact: bool
+    breaks: tuple[Break, ...]
+    entries: int
+    signatures: int
+    checkpoints: int
+    files: int
+    head_seq: int
+    head_hash: str
+    keys: Mapping[str, bool] = field(default_factory=dict)
+    anchored_seq: int = 0
+    clock_steps: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract of ``fusin release verify``."""
+        return {
+            "intact": self.intact, "first_break": self.breaks[0].to_json() if self.breaks else None,
+            "breaks": [b.to_json() for b in self.breaks], "entries": self.entries, "signatures": self.signatures,
+            "checkpoints": self.checkpoints, "files": self.files, "head": {"seq": self.head_seq, "hash": self.head_hash},
+            "keys": [{"key": k, "trusted": t} for k, t in self.keys.items()], "anchored_seq": self.anchored_seq,
+            "clock_steps": list(self.clock_steps),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """All hashes that stand in a record, and all numbers under which its entries were written."""
+
+    hashes: frozenset[str]
+    written: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Chain:
+    """The rows of a record and what was found in them."""
+
+    rows: list[tuple[int, str, str, str]]
+    breaks: list[Break] = field(default_factory=list)
+    bodies: dict[int, dict[str, Any]] = field(default_factory=dict)
+    hashes: dict[int, str] = field(default_factory=dict)
+
+
+def verify_record(
+    path: Path,
+    *,
+    keys: Collection[str] = (),
+    checkpoints: Sequence[Checkpoint] = (),
+    head: tuple[int, str] | None = None,
+) -> Verification:
+    """Verify a record, or the folder of an exported bundle.
+
+    Parameters
+    ----------
+    path : record, or folder with ``entries.jsonl``
+    keys : public keys that are trusted; without any, those inside of the record are believed, which somebody who rewrites
+        everything can replace
+    checkpoints : signed heads that were kept elsewhere
+    head : (seq, hash) that was kept elsewhere, for example on a printed certificate
+
+    Raises
+    ------
+    InputError
+        For what is no record.
+    """
+    rows, files, inside, marked, unreadable = _bundle(path) if path.is_dir() else _database(path)
+    chain = _Chain(rows)
+    if unreadable:
+        chain.breaks.append(Break(seq=len(rows) + 1, kind="unreadable", sentence=unreadable))
+    _walk(chain)
+    seen, signed, anchored = _signatures(chain, keys)
+    points = [*inside, *checkpoints]
+    anchored = max([anchored, *_checkpoints(chain, points, keys, seen)])
+    _truncation(chain, points, marked, head)
+    _files(chain, files)
+    last = rows[-1] if rows else (0, "", "", GENESIS)
+    breaks = tuple(sorted(chain.breaks, key=lambda b: b.seq))
+    return Verification(
+        intact=not breaks, breaks=breaks, entries=len(rows), signatures=signed, checkpoints=len(points), files=len(files),
+        head_seq=last[0], head_hash=last[3], keys=seen, anchored_seq=anchored, clock_steps=tuple(_clock_steps(chain)),
+    )  # fmt: skip
+
+
+def read_checkpoint(path: Path) -> tuple[Checkpoint, ...]:
+    """Checkpoints of a file: one JSON object, or a list of them.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8-sig"))
+        listed = found if isinstance(found, list) else [found]
+        return tuple(_point(row) for row in listed)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
+        raise InputError(
+            path.name, "--checkpoint", "no checkpoint", "a file written by fusin release sign or export"
+        ) from err
+
+
+def _point(row: Mapping[str, Any]) -> Checkpoint:
+    return Checkpoint(
+        seq=int(row["seq"]),
+        hash=str(row["hash"]),
+        time=str(row["time"]),
+        key=str(row["key"]),
+        signature=str(row["signature"]),
+    )
+
+
+_Read = tuple[list[tuple[int, str, str, str]], dict[str, str], list[Checkpoint], tuple[int, str] | None, str]
+
+
+def _database(path: Path) -> _Read:
+    db = open_readonly(path)
+    rows: list[tuple[int, str, str, str]] = []
+    files: dict[str, str] = {}
+    points: list[Checkpoint] = []
+    marked: tuple[int, str] | None = None
+    trouble = ""
+    try:
+        for row in db.execute("SELECT seq, prev, body, hash FROM entries ORDER BY rowid"):
+            rows.append((int(row[0]), str(row[1]), str(row[2]), str(row[3])))
+        for sha, content in db.execute("SELECT sha256, content FROM files"):
+            data = content if isinstance(content, bytes) else str(content).encode("utf-8")
+            files[str(sha)] = hashlib.sha256(data).hexdigest()
+        for row in db.execute("SELECT seq, hash, time, key, signature FROM checkpoints ORDER BY seq"):
+            points.append(
+                Checkpoint(seq=int(row[0]), hash=str(row[1]), time=str(row[2]), key=str(row[3]), signature=str(row[4]))
+            )
+        found = db.execute("SELECT seq, hash FROM heads").fetchone()
+        marked = None if found is None else (int(found[0]), str(found[1]))
+    except (sqlite3.Error, ValueError, TypeError) as err:
+        trouble = f"the database cannot be read on: {err}"
+    finally:
+        db.close()
+    return rows, files, points, marked, trouble
+
+
+def _bundle(folder: Path) -> _Read:
+    """The same from an exported folder, which needs no database to be verified."""
+    lines = folder / "entries.jsonl"
+    if not lines.is_file():
+        raise InputError(folder.name, "bundle", "no entries.jsonl", "a folder written by fusin release export")
+    rows: list[tuple[int, str, str, str]] = []
+    trouble = ""
+    try:
+        for line in lines.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            rows.append((int(row["seq"]), str(row["prev"]), str(row["body"]), str(row["hash"])))
+    except (ValueError, KeyError, TypeError, RecursionError) as err:
+        trouble = f"line {len(rows) + 1} of entries.jsonl cannot be read: {err}"
+    files = {
+        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((folder / "files").glob("*")) if p.is_file()
+    }
+    points = read_checkpoint(folder / "checkpoints.json") if (folder / "checkpoints.json").is_file() else ()
+    return rows, files, list(points), None, trouble
+
+
+def _walk(chain: _Chain) -> None:
+    """Follow the chain; the first entry that does not fit says how it was changed."""
+    parsed = [_body(text) for _, _, text, _ in chain.rows]
+    known = _Known(
+        hashes=frozenset(h for _, _, _, h in chain.rows), written=frozenset(_number(b) for b in parsed if b is not None)
+    )
+    prev, expected = GENESIS, 1
+    for (seq, before, text, stated), body in zip(chain.rows, parsed, strict=True):
+        chain.hashes[seq] = stated
+        if body is not None:
+            chain.bodies[seq] = body
+        if entry_hash(before, text.encode("utf-8", errors="surrogatepass")) != stated:
+            sentence = f"the content of entry {seq} does not have the hash that stands with it"
+            chain.breaks.append(Break(seq=seq, kind="edited", sentence=sentence))
+        elif body is None:
+            chain.breaks.append(Break(seq=seq, kind="edited", sentence=f"entry {seq} is no JSON object"))
+        else:
+            problem = _misplaced(seq, _number(body), before, prev, expected, known)
+            if problem is not None:
+                chain.breaks.append(problem)
+            elif canonical_bytes(body).decode("utf-8", errors="surrogatepass") != text:
+                chain.breaks.append(Break(seq=seq, kind="edited", sentence=f"entry {seq} is not in canonical form"))
+        prev, expected = stated, seq + 1
+
+
+def _misplaced(seq: int, said: int, before: str, prev: str, expected: int, known: _Known) -> Break | None:
+    """How an entry whose own hash holds does not fit where it stands."""
+    if said != seq:
+        if seq in known.written:
+            return Break(seq=seq, kind="reordered", sentence=f"entry {said} stands in the place of entry {seq}")
+        return Break(seq=seq, kind="deleted", sentence=f"entry {seq} is missing and entry {said} was put in its place")
+    if seq != expected:
+        which = f"entry {expected}" if seq - expected == 1 else f"entries {expected} to {seq - 1}"
+        return Break(seq=expected, kind="deleted", sentence=f"{which} missing before entry {seq}")
+    if before != prev:
+        kind: Kind = "reordered" if before in known.hashes else "edited"
+        sentence = f"entry {seq} was built on another entry {seq - 1} than the one that stands there"
+        return Break(seq=max(seq - 1, 1), kind=kind, sentence=sentence)
+    return None
+
+
+def _number(body: Mapping[str, Any]) -> int:
+    """Number under which an entry was written, 0 when it says none."""
+    said = body.get("seq")
+    return said if isinstance(said, int) and not isinstance(said, bool) else 0
+
+
+def _body(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _signatures(chain: _Chain, trusted: Collection[str]) -> tuple[dict[str, bool], int, int]:
+    """Check every signature; (keys seen, signatures, last entry that a trusted one covers)."""
+    seen: dict[str, bool] = {}
+    count = anchored = 0
+    for seq, body in chain.bodies.items():
+        data = body.get("data")
+        if body.get("action") != "signature" or not isinstance(data, dict):
+            continue
+        count += 1
+        key = str(data.get("key", ""))
+        seen.setdefault(key, key in trusted)
+        if not verify_signature(key, str(data.get("signature", "")), signed_payload(data)):
+            sentence = f"the signature in entry {seq} does not hold: it, its meaning or what it signs was changed"
+            chain.breaks.append(Break(seq=seq, kind="signature", sentence=sentence))
+            continue
+        covered = data.get("signed_seq")
+        if not isinstance(covered, int) or chain.hashes.get(covered) != data.get("signed_hash"):
+            sentence = f"entry {covered} or one before it is not what entry {seq} signed: the chain was built anew"
+            first = covered if isinstance(covered, int) else seq
+            chain.breaks.append(Break(seq=first, kind="edited", sentence=sentence))
+            continue
+        if trusted and key not in trusted:
+            sentence = f"entry {seq} is signed by a key that is not among those given ({key[:16]})"
+            chain.breaks.append(Break(seq=seq, kind="unknown-key", sentence=sentence))
+            continue
+        anchored = max(anchored, covered)
+    return seen, count, anchored
+
+
+def _checkpoints(
+    chain: _Chain, points: Sequence[Checkpoint], trusted: Collection[str], seen: dict[str, bool]
+) -> Iterator[int]:
+    """Check every checkpoint against the chain; yields the entries that hold."""
+    for point in points:
+        seen.setdefault(point.key, point.key in trusted)
+        if not verify_signature(point.key, point.signature, point.payload()):
+            sentence = f"the checkpoint of entry {point.seq} is not signed by its key"
+            chain.breaks.append(Break(seq=point.seq, kind="signature", sentence=sentence))
+        elif trusted and point.key not in trusted:
+            sentence = f"the checkpoint of entry {point.seq} is signed by a key that is not among those given"
+            chain.breaks.append(Break(seq=point.seq, kind="unknown-key", sentence=sentence))
+        elif point.seq in chain.hashes and chain.hashes[point.seq] != point.hash:
+            sentence = f"entry {point.seq} or one before it is not what its checkpoint of {point.time} signed"
+            chain.breaks.append(Break(seq=point.seq, kind="edited", sentence=sentence))
+        elif point.seq in chain.hashes:
+            yield point.seq
+
+
+def _truncation(
+    chain: _Chain, points: Sequence[Checkpoint], marked: tuple[int, str] | None, head: tuple[int, str] | None
+) -> None:
+    """Whether the end is missing: a head that was noted, signed or printed lies beyond the last entry."""
+    last = max(chain.hashes, default=0)
+    noted = [(p.seq, p.hash, f"a checkpoint of {p.time}") for p in points]
+    noted += [(*marked, "the head that the record itself notes")] if marked else []
+    noted += [(*head, "the head that was given")] if head else []
+    beyond = [n for n in noted if n[0] > last]
+    if beyond:
+        seq, _, who = max(beyond)
+        count = seq - last
+        which = f"entry {seq}" if count == 1 else f"entries {last + 1} to {seq}"
+        chain.breaks.append(Break(seq=last + 1, kind="truncated", sentence=f"{which} cut off: {who} names entry {seq}"))
+    for seq, expected, who in noted:
+        if seq in chain.hashes and chain.hashes[seq] != expected and "checkpoint" not in who:
+            sentence = f"entry {seq} or one before it was changed: {who} names another hash"
+            chain.breaks.append(Break(seq=seq, kind="edited", sentence=sentence))
+    if marked and marked[0] < last:
+        sentence = f"entries after {marked[0]} were added without the head that the record notes"
+        chain.breaks.append(Break(seq=marked[0] + 1, kind="inserted", sentence=sentence))
+
+
+def _files(chain: _Chain, files: Mapping[str, str]) -> None:
+    """Raw files that an entry names must be there and have the content that their hash says."""
+    for seq, body in chain.bodies.items():
+        data = body.get("data")
+        named = data.get("files") if isinstance(data, dict) else None
+        for file in named if isinstance(named, list) else []:
+            sha = str(file.get("sha256", "")) if isinstance(file, dict) else ""
+            name = file.get("name") if isinstance(file, dict) else file
+            if sha not in files:
+                sentence = f"the raw file {name} of entry {seq} is not in the record"
+                chain.breaks.append(Break(seq=seq, kind="raw-file", sentence=sentence))
+            elif files[sha] != sha:
+                sentence = f"the raw file {name} of entry {seq} has another content than its hash says"
+                chain.breaks.append(Break(seq=seq, kind="raw-file", sentence=sentence))
+
+
+def _clock_steps(chain: _Chain) -> Iterator[int]:
+    """Entries that claim to be older than the one before; a clock was set back, or somebody was careless."""
+    before = ""
+    for seq in sorted(chain.bodies):
+        time = str(chain.bodies[seq].get("time", ""))
+        if before and time < before:
+            yield seq
+        before = max(time, before)
+
+
+def trusted_keys(sources: Sequence[str]) -> frozenset[str]:
+    """Public keys from files or digits."""
+    return frozenset(load_public_key(s) for s in sources)
