@@ -11,6 +11,7 @@ import typer
 from fusin.cli import (
     assay_commands,
     cohort_commands,
+    dispense_commands,
     evidence_commands,
     generator_commands,
     scan_commands,
@@ -36,6 +37,7 @@ cohort_commands.register(app)
 trial_commands.register(app)
 evidence_commands.register(app)
 generator_commands.register(app)
+dispense_commands.register(app)
 assay_commands.register(app)
 
 
