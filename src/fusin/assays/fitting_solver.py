@@ -20,7 +20,7 @@ BoolArray = NDArray[np.bool_]
 _STEP = 1e-30
 _TINY = 1e-300
 # Beyond this the products of the normal equations leave the range of numbers.
-_HUGE = 1e140
+_HUGE = 1e120
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,7 +225,9 @@ def _evaluate(
         residual = (curve - y) * root
         jacobian = jacobian * root[..., None]
         rss: FloatArray = np.sum(residual**2, axis=-1)
-    bad = ~np.isfinite(rss) | ~np.isfinite(jacobian).all(axis=(-2, -1)) | (rss > _HUGE)
+        slope_size = np.max(np.abs(jacobian), axis=(-2, -1), initial=0.0)
+    # NaN compares as false, so that it counts as bad too.
+    bad = ~((rss <= _HUGE) & (slope_size <= _HUGE))
     return residual, jacobian, np.where(bad, np.inf, rss)
 
 
