@@ -227,6 +227,12 @@ def _keys(value: Any) -> set[str]:
         ("screen", "screen {}/screening.csv --trial NCT06125028 --reference-date 2026-01-31 --json"),
         ("evidence", "evidence --topic detection --forest detection --discrepancies --json"),
         ("evidence", "evidence check {}/claims.toml --json"),
+        ("assay", "assay counts fusin-demo/bench/hidex.csv --nuclide Ga-68 --blank blank-1 --blank blank-2 --json"),
+        (
+            "assay",
+            "assay biodistribution fusin-demo/bench/tubes.csv --animals fusin-demo/bench/animals.csv --nuclide Ga-68 "
+            "--tail-limit 5 --json",
+        ),
     ],
 )
 def test_every_key_of_the_json_stands_on_the_page(workspace, verb, arguments):

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 import fusin.cohort
+from fusin.assays import biodistribution_tables, counter_tables
 from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow_up, outcome, paso, toxicity
 from fusin.cohort import tables as cohort_tables
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
+from fusin.report import counts_report
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
 from fusin.trials.fields import FieldSpec, fields
@@ -67,6 +69,16 @@ INPUTS = (
     ("follow-up", "[`fusin outcome`](outcome.md)", "one row per patient", follow_up.FOLLOW_UP_TABLE),
     ("response", "[`fusin outcome --response`](outcome.md)", "one row per scan", outcome.RESPONSE_TABLE),
     ("toxicity", "[`fusin outcome --toxicity`](outcome.md)", "one row per event", toxicity.TOXICITY_TABLE),
+    ("counts", "[`fusin assay counts`](assay.md)", "one row per count of a tube", counter_tables.COUNTS_TABLE),
+    ("tubes", "[`fusin assay biodistribution`](assay.md)", "one row per tube", biodistribution_tables.SAMPLES_TABLE),
+    (
+        "animals",
+        "[`fusin assay biodistribution`](assay.md)",
+        "one row per animal",
+        biodistribution_tables.ANIMALS_TABLE,
+    ),
+    ("values", "[`fusin assay biodistribution`](assay.md)", "one row per value", biodistribution_tables.VALUES_TABLE),
+    ("means", "[`fusin assay biodistribution`](assay.md)", "one row per organ", biodistribution_tables.SUMMARY_TABLE),
 )
 OUTPUTS = (
     (
@@ -103,6 +115,26 @@ OUTPUTS = (
         "consistency",
         "`tables/consistency.csv` of [`fusin evidence check`](evidence.md): one row per check, the worst first.",
         findings.FINDING_COLUMNS,
+    ),
+    (
+        "net rates",
+        "`tables/rates.csv` of [`fusin assay counts`](assay.md): one row per count.",
+        counts_report.RATE_COLUMNS,
+    ),
+    (
+        "uptake of organs",
+        "`tables/values.csv` of [`fusin assay biodistribution`](assay.md): one row per animal and organ.",
+        biodistribution_tables.VALUE_COLUMNS,
+    ),
+    (
+        "means of organs",
+        "`tables/organs.csv` of [`fusin assay biodistribution`](assay.md): one row per group, time and organ.",
+        biodistribution_tables.ORGAN_COLUMNS,
+    ),
+    (
+        "exclusions",
+        "`tables/exclusions.csv` of [`fusin assay biodistribution`](assay.md): one row per animal or value.",
+        biodistribution_tables.EXCLUSION_COLUMNS,
     ),
 )
 

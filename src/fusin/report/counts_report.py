@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,10 @@ def counts_report(path: Path, *, options: CountsOptions, log: NoticeLog) -> JobO
     keep = [
         c for c in frame.columns if not frame[c].isna().all() and not (frame[c].dtype == "string" and not any(frame[c]))
     ]
-    table = JobTable(name="rates", title="Net rates", frame=frame, shown=shown_columns(frame[keep], RATE_COLUMNS))
+    shown = tuple(
+        replace(c, digits=4) if c.name.endswith("_factor") else c for c in shown_columns(frame[keep], RATE_COLUMNS)
+    )
+    table = JobTable(name="rates", title="Net rates", frame=frame, shown=shown)
     sections = [JobSection(name="rates", title="Net rates", text=_sentences(run), tables=(table,))]
     if unmixed:
         sections.append(_spill_section(matrix, unmixed))
