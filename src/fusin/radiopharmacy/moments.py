@@ -114,7 +114,9 @@ class Clock:
             return "—"
         if self.origin is None:
             return f"{seconds / 60.0:.1f} min"
-        return self._at(seconds).strftime("%Y-%m-%d %H:%M" if day else "%H:%M")
+        at = self._at(float(round(seconds)))
+        # A minute is 1 % of 68Ga, so that seconds are shown where there are any.
+        return at.strftime(("%Y-%m-%d " if day else "") + ("%H:%M:%S" if at.second else "%H:%M"))
 
     def _at(self, seconds: float) -> datetime:
         assert self.origin is not None

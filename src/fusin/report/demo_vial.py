@@ -11,7 +11,10 @@ from fusin.report.job_output import JobOutput, joined, write_job
 __all__ = ["run_bench_demo", "run_vial_demo"]
 
 # Each module offers run_part(folder, seed): it writes its input files, reads them like any other, and returns the result.
-_VIAL: dict[str, str] = {}
+_VIAL: dict[str, str] = {
+    "generator": "fusin.report.demo_generator",
+    "dispense": "fusin.report.demo_dispense",
+}
 _BENCH: dict[str, str] = {
     "biodistribution": "fusin.report.demo_biodistribution",
 }

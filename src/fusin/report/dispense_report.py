@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusin.provenance import NoticeLog
+from fusin.provenance import Method, NoticeLog
 from fusin.radiopharmacy.dispensing_files import DispenseOptions, DispenseRequest, read_dispensing
 from fusin.radiopharmacy.dispensing_plan import DispensePlan, limit_words, plan_doses
 from fusin.radiopharmacy.dispensing_tables import DOSE_COLUMNS, dispense_json, dose_rows
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["dispense_report"]
 
+_METHODS = (
+    Method(
+        "dose-volume",
+        "Volume = dose / (concentration at the injection x (1 - residue)) + residual volume, decay by half-life.",
+    ),
+    Method("dose-interval", "First-order propagation of uncertainty: JCGM 100:2008, 5.1.2."),
+)
 _BLANK = "________ MBq  ___:___"
 
 
@@ -49,7 +57,8 @@ def dispense_report(
     sections += [_changes(tried)] if tried else []
     return JobOutput(
         title="Doses", document=dispense_json(plan, tried), sections=tuple(sections), summary=_summary(plan),
-        notices=log.notices, provenance=provenance_of(request.inputs, _parameters(request)),
+        notices=log.notices,
+        provenance=replace(provenance_of(request.inputs, _parameters(request)), methods=_METHODS),
         files={"draw-sheet.html": draw_sheet_html(plan)},
     )  # fmt: skip
 

@@ -71,7 +71,7 @@ def _row(plan: DispensePlan, s: Serving) -> str:
     blank = '<td class="blank"></td>'
     return (
         "<tr>" + _cells([clock.text(s.draw_s, day=False)], "big") + _cells([s.order.id + done, str(s.vial)], "t")
-        + _cells([f"{s.volume_ml:.2f}"], "big") + _cells([f"{s.activity_mbq:.1f}"], "big") + blank + blank
+        + _cells([f"{s.volume_ml:.3f}"], "big") + _cells([f"{s.activity_mbq:.1f}"], "big") + blank + blank
         + _cells([clock.text(s.injection_s, day=False), f"{s.injection_mbq:.1f}"]) + blank * 3 + "</tr>"
     )  # fmt: skip
 

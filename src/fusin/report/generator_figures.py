@@ -58,7 +58,9 @@ def activity_figure(result: GeneratorResult) -> Figure | None:
     box = Box(left_margin(y_axis), width - 10, 8.0, 8.0 + box_height)
     x_axis = axis_over([0.0, (end - start) / factor], box.left, box.right, about=8)
     entries = [Entry(f"68Ga on {name}", style) for name, style in zip(names, SERIES, strict=False)]
-    entries += [Entry("68Ga eluted, calculated", SERIES[4], "mark"), Entry("68Ga eluted, measured", SERIES[3], "mark")]
+    entries += [Entry("68Ga eluted, calculated", SERIES[4], "mark")]
+    if any(e.entry.measured_mbq is not None for e in shown):
+        entries.append(Entry("68Ga eluted, measured", SERIES[3], "mark"))
     legend_width = box.right - box.left
     plate = Plate(
         DOUBLE_MM, box.bottom + 30 + legend_height(entries, legend_width) + 2, label="68Ga on the generator over time"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fusin.provenance import NoticeLog
+from fusin.provenance import Method, NoticeLog
 from fusin.radiopharmacy.generator_analysis import GeneratorResult, assess_generator
 from fusin.radiopharmacy.generator_log import GeneratorOptions, read_generator
 from fusin.radiopharmacy.generator_tables import ELUTION_COLUMNS, elution_rows, generator_json
@@ -64,8 +64,23 @@ def generator_report(
     }
     return JobOutput(
         title="Generator", document=generator_json(result), sections=tuple(sections), summary=_summary(result),
-        notices=log.notices, provenance=provenance_of(found.inputs, parameters),
+        notices=log.notices, provenance=replace(provenance_of(found.inputs, parameters), methods=_methods(result)),
     )  # fmt: skip
+
+
+def _methods(result: GeneratorResult) -> tuple[Method, ...]:
+    """What made the numbers, with its citation."""
+    used = [Method("bateman", "Two-member chain: Bateman H, Proc Cambridge Philos Soc 15 (1910) 423-427.")]
+    if any(t.chart and t.chart.method.startswith("individuals") for t in result.trends):
+        used.append(Method("individuals-chart", "Shewhart chart of individuals and moving range: ISO 7870-2:2013."))
+    if any(t.chart and t.chart.method.startswith("regression") for t in result.trends):
+        citation = (
+            "Regression control chart: Mandel BJ, J Qual Technol 1 (1969) 1-9; externally studentised residuals: "
+        )
+        used.append(
+            Method("regression-chart", citation + "Belsley DA, Kuh E, Welsch RE, Regression Diagnostics, Wiley 1980.")
+        )
+    return tuple(used)
 
 
 def _summary(result: GeneratorResult) -> tuple[str, ...]:
@@ -199,8 +214,12 @@ def _plan(result: GeneratorResult) -> JobSection:
         ("most that can be had [MBq]", f"{plan.largest_mbq:.1f} at {clock.text(plan.largest_s)}"),
     ]
     if plan.wanted_mbq is not None:
-        facts.insert(4, ("earliest time with enough", clock.text(plan.earliest_s)))
-        facts.append(("full column gives it until", clock.text(plan.last_day_s)))
+        facts.insert(
+            4, ("earliest time with enough", "never" if plan.earliest_s is None else clock.text(plan.earliest_s))
+        )
+        facts.append(
+            ("full column gives it until", "no longer" if plan.last_day_s is None else clock.text(plan.last_day_s))
+        )
     tables = [JobTable(name="plan", title="Next elution", frame=_frame([{"what": a, "value": b} for a, b in facts]))]
     if plan.between:
         rows = [
