@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fusin.cli import assay_count_commands
+from fusin.cli import assay_binding_commands, assay_count_commands
 
 __all__ = ["register"]
 
@@ -19,4 +19,5 @@ def register(app: typer.Typer) -> None:
     """Add the verb ``assay`` with its own verbs to the command line."""
     assay = typer.Typer(help=_HELP, no_args_is_help=True)
     assay_count_commands.register(assay)
+    assay_binding_commands.register(assay)
     app.add_typer(assay, name="assay")

@@ -16,6 +16,7 @@ _VIAL: dict[str, str] = {
     "dispense": "fusin.report.demo_dispense",
 }
 _BENCH: dict[str, str] = {
+    "binding": "fusin.report.demo_binding",
     "biodistribution": "fusin.report.demo_biodistribution",
 }
 
