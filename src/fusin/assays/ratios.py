@@ -267,7 +267,7 @@ def fieller(
     a = denominator**2 - t2 * v22
     b = numerator * denominator - t2 * v12
     c = numerator**2 - t2 * v11
-    g = t2 * v22 / denominator**2 if denominator else math.inf
+    g = t2 * v22 / denominator**2 if denominator**2 > 0 else math.inf
     under = b * b - a * c
     if a > 0:
         root = math.sqrt(max(under, 0.0))
