@@ -9,6 +9,7 @@
     |   |-- InvalidValue               a field is there and holds something impossible
     |   |-- Unsupported                a unit, object or construct outside the method
     |   |-- Ambiguous                  several readings are possible and none is safe
+    |   |-- Refused                    a step that rules do not permit
     |   `-- StrictRefusal              ``strict=True`` met an adaptation
     |-- MissingExtra          exit 2   an optional package is not installed
     `-- PartlyFailed          exit 4   some items of a batch failed
@@ -27,6 +28,7 @@ __all__ = [
     "MissingValue",
     "NotComputable",
     "PartlyFailed",
+    "Refused",
     "StrictRefusal",
     "Unsupported",
 ]
@@ -94,6 +96,13 @@ class Unsupported(NotComputable):
 
 class Ambiguous(NotComputable):
     """Several readings are possible and choosing one would be a guess."""
+
+
+class Refused(NotComputable):
+    """A step that rules do not permit, such as releasing what one has made."""
+
+    def __str__(self) -> str:
+        return f"{self.what} is refused: {self.because}; need {self.needed}"
 
 
 class StrictRefusal(NotComputable):

@@ -14,6 +14,7 @@ from fusin.cli import (
     dispense_commands,
     evidence_commands,
     generator_commands,
+    release_commands,
     scan_commands,
     trial_commands,
 )
@@ -36,6 +37,7 @@ scan_commands.register(app)
 cohort_commands.register(app)
 trial_commands.register(app)
 evidence_commands.register(app)
+release_commands.register(app)
 generator_commands.register(app)
 dispense_commands.register(app)
 assay_commands.register(app)

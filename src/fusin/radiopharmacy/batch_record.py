@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fusin.errors import InputError, NotComputable
+from fusin.errors import InputError, Refused
 from fusin.files import write_bytes_atomically
 from fusin.provenance import NoticeLog, versions
 from fusin.radiopharmacy.batch import Batch
@@ -25,6 +25,7 @@ __all__ = [
     "SignedBy",
     "advance",
     "changes_between",
+    "check_step",
     "content_sha256",
     "enter",
     "export_record",
@@ -203,7 +204,8 @@ def enter(record: Record, release: Release, *, now: datetime, actor: str, reason
                     where=batch.where,
                 )  # fmt: skip
         assessment = {
-            "content_sha256": sha, "decision": release.decision, "reason": release.reason, "gates": [g.reason for g in release.gates],
+            "content_sha256": sha, "decision": release.decision, "reason": release.reason,
+            "gates": [g.reason for g in release.gates],
             "open_tests": list(release.open_tests), "expiry": release.expiry.to_json(), "versions": versions(),
             "tests": [{"id": t.id, "value": t.value, "limit": t.limit, "pass": t.passed} for t in release.tests],
         }  # fmt: skip
@@ -223,7 +225,7 @@ def advance(
     ------
     InputError
         For a batch that the record does not hold.
-    NotComputable
+    Refused
         When the sequence, the decision, the roles or a missing signature stand against it.
     """
     with record.together():
@@ -233,7 +235,7 @@ def advance(
             maker=status.maker, reason=reason,
         )  # fmt: skip
         if key is None and to in ("released", "conditionally-released", "rejected", "recalled"):
-            raise NotComputable(f"the step to {to}", "nobody signs it", "a signature (--key)", "SIGNATURE_MISSING")
+            raise Refused(f"the step to {to}", "nobody signs it", "a signature (--key)", "SIGNATURE_MISSING")
         if key is not None:
             _refuse_foreign_key(record, key, actor)
         record.append(
@@ -244,6 +246,22 @@ def advance(
                 key, meaning=to, batch=number, content_sha256=status.content_sha256, now=now, actor=actor, reason=reason
             )
         return known_status(record, number)
+
+
+def check_step(record: Record, number: str, *, to: State, actor: str, reason: str) -> BatchStatus:
+    """Whether a step would be permitted; nothing is written.
+
+    Raises
+    ------
+    InputError, Refused
+        As for `advance`, except for a missing signature.
+    """
+    status = known_status(record, number)
+    check_transition(
+        status.state, to, decision=status.decision, gates=status.gates, open_tests=status.open_tests, actor=actor,
+        maker=status.maker, reason=reason,
+    )  # fmt: skip
+    return status
 
 
 def sign_batch(

@@ -14,7 +14,7 @@ from fusin.errors import InputError
 from fusin.radiopharmacy.record import GENESIS, Checkpoint, entry_hash, open_readonly, signed_payload
 from fusin.radiopharmacy.signature import canonical_bytes, load_public_key, verify_signature
 
-__all__ = ["Break", "Verification", "read_checkpoint", "trusted_keys", "verify_record"]
+__all__ = ["Break", "Verification", "parse_head", "read_checkpoint", "trusted_keys", "verify_record"]
 
 Kind = Literal[
     "edited", "deleted", "reordered", "truncated", "inserted", "raw-file", "signature", "unknown-key", "unreadable"
@@ -369,3 +369,19 @@ def _clock_steps(chain: _Chain) -> Iterator[int]:
 def trusted_keys(sources: Sequence[str]) -> frozenset[str]:
     """Public keys from files or digits."""
     return frozenset(load_public_key(s) for s in sources)
+
+
+def parse_head(text: str) -> tuple[int, str]:
+    """Entry and hash from ``12:ab34...``.
+
+    Raises
+    ------
+    InputError
+        For anything else.
+    """
+    seq, _, digest = text.strip().partition(":")
+    if not seq.isdigit() or len(digest) != len(GENESIS) or set(digest.lower()) - set("0123456789abcdef"):
+        raise InputError(
+            "record head", "--head", text[:80], "ENTRY:HASH with the 64 digits of the hash, such as 12:ab34..."
+        )
+    return int(seq), digest.lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from fusin.errors import InputError, NotComputable
+from fusin.errors import InputError, Refused
 
 __all__ = ["PERMITTED", "STATES", "State", "check_transition", "same_person", "state_of", "states_for"]
 
@@ -76,23 +76,23 @@ def check_transition(
 
     Raises
     ------
-    NotComputable
+    Refused
         With what stands against the step.
     """
     what = f"the step from {now} to {to}"
     if not reason.strip():
-        raise NotComputable(what, "no reason is given", "a reason (--reason)", "REASON_MISSING")
+        raise Refused(what, "no reason is given", "a reason (--reason)", "REASON_MISSING")
     if to not in PERMITTED[now]:
         ways = ", ".join(PERMITTED[now]) or "no further state"
-        raise NotComputable(what, "the sequence does not permit it", ways, "STEP_NOT_PERMITTED")
+        raise Refused(what, "the sequence does not permit it", ways, "STEP_NOT_PERMITTED")
     if to in _NEEDS and decision not in _NEEDS[to]:
         because = f"the decision is '{decision}'" + (f": {gates[0]}" if gates else "")
-        raise NotComputable(what, because, f"the decision {' or '.join(_NEEDS[to])}", "DECISION_STANDS_AGAINST")
+        raise Refused(what, because, f"the decision {' or '.join(_NEEDS[to])}", "DECISION_STANDS_AGAINST")
     if to in ("released", "conditionally-released") and same_person(actor, maker):
-        raise NotComputable(what, f"{actor} made the batch", "a releaser who is not its maker", "MAKER_IS_RELEASER")
+        raise Refused(what, f"{actor} made the batch", "a releaser who is not its maker", "MAKER_IS_RELEASER")
     if to == "closed" and now == "released" and open_tests:
         because = f"post-release tests are open: {', '.join(open_tests)}"
-        raise NotComputable(what, because, "their results", "POST_RELEASE_TESTS_OPEN")
+        raise Refused(what, because, "their results", "POST_RELEASE_TESTS_OPEN")
 
 
 def same_person(one: str, other: str) -> bool:

@@ -84,6 +84,9 @@ class TestOutcome:
         """The result with its digits."""
         if self.statement or self.measured is None:
             return self.statement
+        if self.computed and self.measured.value is not None:
+            # Six digits are enough for people; a verdict at the very edge is told by its reason.
+            return replace(self.measured, value=Decimal(f"{self.measured.value:.6g}")).text()
         return self.measured.text()
 
     def to_json(self) -> dict[str, Any]:
@@ -173,7 +176,7 @@ def _computed(
 
     def made(value: float, given: str, *, at_most: bool = False, **more: Any) -> TestOutcome:
         # Twelve digits are what a computed number means; the rest is binary noise at the bound.
-        number = convert(Decimal(f"{value:.12g}"), given, unit, where=where, field="unit")
+        number = Decimal(f"{convert(Decimal(value), given, unit, where=where, field='unit'):.12g}")
         measured = Measured(value=number, qualifier="<=" if at_most else "=")
         return replace(blank, measured=measured, unit=unit, computed=True, **more)
 

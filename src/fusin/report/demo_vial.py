@@ -12,6 +12,7 @@ __all__ = ["run_bench_demo", "run_vial_demo"]
 
 # Each module offers run_part(folder, seed): it writes its input files, reads them like any other, and returns the result.
 _VIAL: dict[str, str] = {
+    "release": "fusin.report.demo_release",
     "generator": "fusin.report.demo_generator",
     "dispense": "fusin.report.demo_dispense",
 }

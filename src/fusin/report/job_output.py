@@ -75,7 +75,7 @@ class JobOutput:
     summary : what a person wants to know first, one sentence each
     notices : doubts and adaptations
     provenance : inputs, parameters and versions
-    files : further text files by name, such as drafts of trials
+    files : further files by name, such as drafts of trials; text, or the bytes of a PDF
     """
 
     title: str
@@ -84,7 +84,7 @@ class JobOutput:
     summary: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
 
     def tables(self) -> tuple[JobTable, ...]:
         """All tables in the order of the page."""
@@ -143,8 +143,8 @@ def write_job(output: JobOutput, folder: Path) -> Mapping[str, str]:
     _remove_earlier(folder)
     outputs: dict[str, str] = {}
 
-    def put(key: str, name: str, text: str) -> None:
-        write_bytes_atomically(folder / name, text.encode("utf-8"))
+    def put(key: str, name: str, text: str | bytes) -> None:
+        write_bytes_atomically(folder / name, text.encode("utf-8") if isinstance(text, str) else text)
         outputs[key] = name
 
     for table in output.tables():
