@@ -227,6 +227,12 @@ def _keys(value: Any) -> set[str]:
         ("screen", "screen {}/screening.csv --trial NCT06125028 --reference-date 2026-01-31 --json"),
         ("evidence", "evidence --topic detection --forest detection --discrepancies --json"),
         ("evidence", "evidence check {}/claims.toml --json"),
+        (
+            "assay",
+            "assay binding fusin-demo/bench/competition.csv --kd-nm 0.5 --radioligand-nm 0.2 --model one-site --json",
+        ),
+        ("assay", "assay binding fusin-demo/bench/homologous.csv --model homologous --json"),
+        ("assay", "assay saturation fusin-demo/bench/saturation.csv --sites f-test --json"),
         ("assay", "assay counts fusin-demo/bench/hidex.csv --nuclide Ga-68 --blank blank-1 --blank blank-2 --json"),
         (
             "assay",

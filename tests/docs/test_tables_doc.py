@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fusin.cohort
-from fusin.assays import biodistribution_tables, counter_tables
+from fusin.assays import binding_tables, biodistribution_tables, counter_tables
 from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow_up, outcome, paso, toxicity
 from fusin.cohort import tables as cohort_tables
 from fusin.quantification import tables
@@ -69,6 +69,8 @@ INPUTS = (
     ("follow-up", "[`fusin outcome`](outcome.md)", "one row per patient", follow_up.FOLLOW_UP_TABLE),
     ("response", "[`fusin outcome --response`](outcome.md)", "one row per scan", outcome.RESPONSE_TABLE),
     ("toxicity", "[`fusin outcome --toxicity`](outcome.md)", "one row per event", toxicity.TOXICITY_TABLE),
+    ("competition", "[`fusin assay binding`](assay.md)", "one row per tube", binding_tables.COMPETITION_TABLE),
+    ("saturation", "[`fusin assay saturation`](assay.md)", "one row per tube", binding_tables.SATURATION_TABLE),
     ("counts", "[`fusin assay counts`](assay.md)", "one row per count of a tube", counter_tables.COUNTS_TABLE),
     ("tubes", "[`fusin assay biodistribution`](assay.md)", "one row per tube", biodistribution_tables.SAMPLES_TABLE),
     (
@@ -115,6 +117,16 @@ OUTPUTS = (
         "consistency",
         "`tables/consistency.csv` of [`fusin evidence check`](evidence.md): one row per check, the worst first.",
         findings.FINDING_COLUMNS,
+    ),
+    (
+        "binding",
+        "`tables/binding.csv` of [`fusin assay binding`](assay.md): one row per curve, and one per compound.",
+        binding_tables.BINDING_COLUMNS,
+    ),
+    (
+        "saturation results",
+        "`tables/saturation.csv` of [`fusin assay saturation`](assay.md): one row per curve, and one per group.",
+        binding_tables.SATURATION_COLUMNS,
     ),
     (
         "net rates",

@@ -100,6 +100,8 @@ _ESTIMATES = (
     ("top", "upper plateau, unit of the response"),
     ("bottom", "lower plateau, unit of the response"),
     ("ki_nm", "inhibition constant [nM]"),
+    ("kd_nm", "Kd of a homologous competition [nM]"),
+    ("bmax", "Bmax of a homologous competition, unit of the response"),
     ("relative_ic50", "IC50 over that of the reference compound"),
 )
 
@@ -119,7 +121,7 @@ def _with_limits(names: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
 BINDING_COLUMNS = (
     Column("compound", "string", "ligand that was tested"),
     Column("experiment", "string", "experiment, or `all` for the summary over experiments"),
-    Column("model", "string", "curve that was fitted"),
+    Column("model", "string", "curve that was fitted, or over how many experiments the row is the mean"),
     Column("n", "Int64", "points"),
     *_with_limits(_ESTIMATES),
     Column("direction", "string", "`decreasing` or `increasing` with the concentration"),
@@ -131,7 +133,7 @@ BINDING_COLUMNS = (
 SATURATION_COLUMNS = (
     Column("group", "string", "compound, group or state; empty for one curve"),
     Column("experiment", "string", "experiment, or `all` for the summary over experiments"),
-    Column("model", "string", "curve that was fitted"),
+    Column("model", "string", "curve that was fitted, or over how many experiments the row is the mean"),
     Column("n", "Int64", "points"),
     *_with_limits(
         (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["CompetitionTruth", "make_competition", "make_homologous", "make_saturation"]
 
 FloatArray = NDArray[np.float64]
-_KD_NM, _VOLUME_ML, _CPM_PER_FMOL, _ADDED_CPM = 0.5, 0.25, 100.0, 5000.0
+_KD_NM, _VOLUME_ML, _CPM_PER_FMOL, _ADDED_CPM = 0.5, 0.25, 1000.0, 50000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ def make_competition(
     experiments: int = 3,
     log_m: Sequence[float] = (-11.0, -10.0, -9.5, -9.0, -8.5, -8.0, -7.5, -7.0, -6.5, -6.0),
     replicates: int = 2,
-    bmax_cpm: float = 900.0,
+    bmax_cpm: float = 9000.0,
     ns: float = 0.012,
     added_cpm: float = _ADDED_CPM,
     pipetting: float = 0.04,
@@ -55,7 +55,7 @@ def make_competition(
     experiments : independent ones; total binding differs by a tenth between them
     log_m : log10 molar concentrations
     replicates : tubes of each
-    bmax_cpm, ns, added_cpm : receptors, non-specific share and radioligand in cpm (Kd 0.5 nM, 0.25 mL, 100 cpm/fmol)
+    bmax_cpm, ns, added_cpm : receptors, non-specific share and radioligand in cpm (Kd 0.5 nM, 0.25 mL, 1000 cpm/fmol)
     pipetting : relative SD of a tube
     seed : of the noise
 
@@ -94,15 +94,15 @@ def _row(compound: str, experiment: int, tube: int, level: float, counts: int) -
 def make_saturation(
     *,
     kd_nm: float = _KD_NM,
-    bmax_cpm: float = 2400.0,
+    bmax_cpm: float = 24000.0,
     ns: float = 0.01,
-    background_cpm: float = 40.0,
+    background_cpm: float = 60.0,
     added_nm: Sequence[float] = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0),
     replicates: int = 2,
     pipetting: float = 0.03,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Total and non-specific binding over concentrations added (0.25 mL, 100 cpm/fmol).
+    """Total and non-specific binding over concentrations added (0.25 mL, 1000 cpm/fmol).
 
     Returns
     -------

@@ -220,6 +220,15 @@ def curve_plot(curve: CurveBinding, *, response: str, name: str, style: Series =
     plate.line(box.left, box.bottom, box.right, box.bottom, stroke=GRID, stroke_width=0.5)
     for middle, low, high in lines:
         _draw_band(plate, grid, middle, low, high, axis, y_axis, style)
+    if found.datasets[0].model is homologous:
+        for hot, (middle, _, _) in zip(np.unique(found.datasets[0].x[0]).tolist(), lines, strict=True):
+            plate.label(
+                axis(float(grid[0])) + 4,
+                y_axis(float(middle[0])) - 8,
+                f"{number_text(hot)} nM hot",
+                size=SMALL,
+                fill=MUTED,
+            )
     for a, b in zip(x.tolist(), y.tolist(), strict=True):
         plate.mark("circle", axis(places.place(a)), y_axis(b), INK, size=1.8, opacity=0.75, class_="point")
     if curve.log_ic50 is not None and axis.within(curve.log_ic50.value):
@@ -250,6 +259,8 @@ def _draw_band(
     axis: Axis,
     y_axis: Axis,
     style: Series,
+    *,
+    dash: str | None = None,
 ) -> None:
     low, high = (np.clip(v, y_axis.low, y_axis.high) for v in (low, high))
     around = [
@@ -259,7 +270,7 @@ def _draw_band(
     d = polyline([(axis(a), y_axis(b)) for a, b in around]) + "Z"
     plate.add("path", d=d, fill=style.colour, opacity=0.16, stroke="none", class_="band")
     plate.add("path", d=_path(grid.tolist(), middle.tolist(), axis, y_axis), fill="none", stroke=style.colour,
-              stroke_width=1.6, class_="curve")  # fmt: skip
+              stroke_width=1.6, stroke_dasharray=dash, class_="curve")  # fmt: skip
 
 
 def _residuals(plate: Plate, found: Fit, x: FloatArray, places: _LogPlaces, axis: Axis, box: Box) -> None:
@@ -297,7 +308,7 @@ def saturation_plot(curve: SaturationCurve, *, response: str, name: str) -> Figu
     grid = np.linspace(0.0, float(x_all.max()), _STEPS)
     fits = [band(found, grid, dataset=d.name) for d in found.datasets]
     for (middle, low, high), style in zip(fits, SERIES, strict=False):
-        _draw_band(plate, grid, middle, low, high, axis, y_axis, style)
+        _draw_band(plate, grid, middle, low, high, axis, y_axis, style, dash=style.dash)
     if both:
         specific = fits[0][0] - fits[1][0]
         plate.add("path", d=_path(grid.tolist(), specific.tolist(), axis, y_axis), fill="none", stroke=SERIES[2].colour,

@@ -112,11 +112,11 @@ def _row(of: CurveBinding | CompoundBinding, experiment: str) -> dict[str, Any]:
     }
     row: dict[str, Any] = {
         "compound": of.compound or None, "experiment": experiment or None, "direction": of.direction or None, "n": of.n,
-        "model": of.model if isinstance(of, CurveBinding) else of.pooling,
+        "model": of.model.removesuffix(" competition") if isinstance(of, CurveBinding) else f"mean of {len(of.used)}",
         "residual_ss": of.residual_ss if isinstance(of, CurveBinding) else (sum(sums) if sums else None),
         "refused": of.refused or None,
     }  # fmt: skip
-    for name, quantity in named.items():
+    for name, quantity in (named | {name: of.constants.get(name) for name in ("kd_nm", "bmax")}).items():
         row |= _limits(name, quantity)
     if isinstance(of, CompoundBinding):
         row |= _limits("relative_ic50", of.relative)
@@ -134,7 +134,7 @@ def _frame(found: Sequence[CompoundBinding]) -> pd.DataFrame:
 
 def _shown(frame: pd.DataFrame, leave_out: Sequence[str]) -> Any:
     empty = [str(c) for c in frame.columns if frame[c].isna().all()]
-    headings = {"ic50_nm": "IC50 [nM]", "ki_nm": "Ki [nM]", "hill": "Hill", "relative_ic50": "× reference", "kd_nm": "Kd [nM]",
+    headings = {"ic50_nm": "IC50 nM", "ki_nm": "Ki nM", "hill": "Hill", "relative_ic50": "× reference", "kd_nm": "Kd nM",
                 "bmax": "Bmax", "ns": "NS"}  # fmt: skip
     return shown_columns(frame, BINDING_COLUMNS, headings=headings, leave_out=[*leave_out, *empty])
 
@@ -170,10 +170,11 @@ def _curve_sections(found: Sequence[CompoundBinding], response: str) -> tuple[Jo
         if drawn is not None:
             figures.append(drawn)
     rows = [
-        {"compound": e.compound or None, "experiment": e.experiment or None, "simple": e.comparison.simple,
+        {"compound": e.compound or None, "experiment": e.experiment or None,
          "test": e.comparison.test.test, "statistic": e.comparison.test.statistic, "p": e.comparison.test.p,
-         "aicc_difference": e.comparison.aicc_difference, "preferred_by_test": e.comparison.preferred_by_test,
-         "preferred_by_aicc": e.comparison.preferred_by_aicc}
+         "aicc_difference": e.comparison.aicc_difference,
+         "preferred_by_test": e.comparison.preferred_by_test.removesuffix(" competition"),
+         "preferred_by_aicc": e.comparison.preferred_by_aicc.removesuffix(" competition")}
         for e in curves
         if e.comparison is not None
     ]  # fmt: skip
@@ -181,7 +182,7 @@ def _curve_sections(found: Sequence[CompoundBinding], response: str) -> tuple[Jo
     if rows:
         frame = pd.DataFrame(rows)
         empty = [str(c) for c in frame.columns if frame[c].isna().all()]
-        shown = shown_columns(frame, leave_out=empty)
+        shown = shown_columns(frame, leave_out=empty, headings={"statistic": "F", "aicc_difference": "ΔAICc"})
         tables.append(JobTable(name="models", title="One site against variable slope", frame=frame, shown=shown))
     more = f"The first {len(figures)} of {len(curves)} curves are drawn." if len(curves) > len(figures) else ""
     if not figures and not tables:
@@ -234,7 +235,7 @@ def _saturation_row(of: SaturationCurve | GroupSaturation, experiment: str) -> d
     if isinstance(of, SaturationCurve):
         row |= {"model": of.model, "n": of.n, "residual_ss": of.residual_ss}
     else:
-        row |= {"model": of.pooling, "n": sum(c.n for c in of.experiments)}
+        row |= {"model": f"mean of {len(of.experiments)}", "n": sum(c.n for c in of.experiments)}
     for name in ("bmax", "kd_nm", "ns", "background"):
         row |= _limits(name, quantities.get(name))
     return row

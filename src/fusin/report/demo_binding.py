@@ -39,16 +39,16 @@ def run_part(folder: Path, *, seed: int = 0) -> JobOutput:
     }
     for name, frame in tables.items():
         write_bytes_atomically(folder / f"{name}.csv", csv_text(frame).encode("utf-8"))
-    hot = Radioligand(kd_nm=0.5, added=5000.0, volume_ml=0.25, specific_activity=100.0)
+    hot = Radioligand(kd_nm=0.5, added=50000.0, volume_ml=0.25, specific_activity=1000.0)
     competition = binding_of_table(
         folder / "competition.csv", log=NoticeLog(),
         options=BindingOptions(model="one-site", radioligand=hot, reference=TRUTHS[0].name),
     )  # fmt: skip
     homologous = binding_of_table(
-        folder / "homologous.csv", log=NoticeLog(), options=BindingOptions(model="homologous", noise="poisson")
+        folder / "homologous.csv", log=NoticeLog(), options=BindingOptions(model="homologous", noise="relative")
     )
     saturation = saturation_of_table(
         folder / "saturation.csv", log=NoticeLog(),
-        options=SaturationOptions(noise="poisson", deplete=True, volume_ml=0.25, specific_activity=100.0, cells=2e5),
+        options=SaturationOptions(noise="relative", deplete=True, volume_ml=0.25, specific_activity=1000.0, cells=2e5),
     )  # fmt: skip
     return joined("Binding", {"competition": competition, "homologous": homologous, "saturation": saturation})
