@@ -217,7 +217,7 @@ def _generators(
         )
     made, calibrations = [], []
     for number, (name, values) in enumerate(listed, start=1):
-        one, calibrated = _generator(Fields(values, name), number, options, first, log)
+        one, calibrated = _generator(Fields(_replaced(values, options), name), number, options, first, log)
         made.append(one)
         calibrations.append(calibrated)
     names = [m.generator.name for m in made]
@@ -226,20 +226,31 @@ def _generators(
     return made, calibrations
 
 
+def _replaced(values: Any, options: GeneratorOptions) -> Any:
+    """The fields of a generator with what the command line replaces, so that both are checked alike."""
+    given = {
+        "ge68_mbq": options.ge68_mbq, "calibrated": options.calibrated, "yield_u": options.yield_u,
+        "ge68_u_percent": options.ge68_u_percent,
+    }  # fmt: skip
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given or not isinstance(values, Mapping):
+        return values
+    kept = {
+        k: v for k, v in values.items() if options.ge68_mbq is None or k not in {f"ge68_{u}" for u in ACTIVITY_UNITS}
+    }
+    return {**kept, **given}
+
+
 def _generator(
     fields: Fields, number: int, options: GeneratorOptions, first: datetime | None, log: NoticeLog
 ) -> tuple[_Unplaced, datetime | None]:
     activity = fields.activity_mbq("ge68")
-    activity = options.ge68_mbq if options.ge68_mbq is not None else activity
     if activity is None:
         raise InputError(fields.where, "ge68_mbq", "nothing", "the 68Ge activity of the generator [MBq]")
     stated = fields.take("calibrated")
-    stated = options.calibrated if options.calibrated is not None else stated
     calibrated = None if stated is None else _calibrated(stated, fields.where, first, log)
     own, u = fields.number("yield", above=0.0, most=1.0), fields.number("yield_u", least=0.0, most=1.0)
-    u = options.yield_u if options.yield_u is not None else u
     percent = fields.number("ge68_u_percent", least=0.0)
-    percent = options.ge68_u_percent if options.ge68_u_percent is not None else percent
     start = options.start or fields.word("start", _STARTS) or "equilibrium"
     fields.take("start")
     generator = Generator(
@@ -350,7 +361,7 @@ def _check_reading(entry: ElutionEntry, clock: Clock) -> None:
             raise InputError(
                 entry.where, name, clock.text(moment_s), f"a time not before the elution, {clock.text(entry.time_s)}"
             )
-        if name == "reference_time" and late > 86400.0:
+        if late > 86400.0:
             raise InputError(entry.where, name, clock.text(moment_s), "a time within a day of the elution")
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["generator_report"]
 
 _HEADINGS = {
-    "number": "#", "ge68_mbq": "68Ge [MBq]", "on_column_mbq": "68Ga on column [MBq]", "eluted_mbq": "eluted, calculated [MBq]",
-    "residual_mbq": "left [MBq]", "measured_mbq": "eluted, measured [MBq]", "measured_yield": "measured yield",
+    "number": "#", "ge68_mbq": "68Ge [MBq]", "on_column_mbq": "on column, MBq", "eluted_mbq": "calculated, MBq",
+    "residual_mbq": "left, MBq", "measured_mbq": "measured, MBq", "measured_yield": "measured yield",
     "idle_h": "idle hours", "volume_ml": "mL",
 }  # fmt: skip
 
@@ -50,8 +50,8 @@ def generator_report(
     """
     found = read_generator(source, options, log)
     result = assess_generator(found, log, chart=chart)
-    sections = [_elutions(result)] if result.elutions else []
-    sections += [_yields(result)] if result.trends else []
+    sections = [_yields(result)] if result.trends else []
+    sections += [_elutions(result)] if result.elutions else []
     sections += [_breakthrough(result)] if result.breakthrough else []
     sections += [_plan(result)] if result.plan else []
     sections += [_retirement(result)] if result.elutions and found.rules.retire_elutions is not None else []
@@ -128,6 +128,7 @@ def _elutions(result: GeneratorResult) -> JobSection:
     printed["time"] = [result.log.clock.text(e.time_s) for e in result.elutions]
     one = len(result.log.generators) == 1
     hidden = {"measured_u_mbq", *(("generator",) if one else ())}
+    hidden |= {"volume_ml", "ge68_mbq"} if frame["measured_mbq"].notna().any() else set()
     hidden |= {c for c in ("measured_mbq", "measured_yield", "volume_ml", "idle_h") if frame[c].isna().all()}
     hidden |= set() if frame["discard"].any() else {"discard"}
     shown = shown_columns(
@@ -143,7 +144,10 @@ def _elutions(result: GeneratorResult) -> JobSection:
             f"Calculated from the 68Ge on the column with the efficiency {how}; measured activities are decay-corrected to "
             "the moment of their elution.",
         ),
-        tables=(JobTable(name="elutions", title="Elutions", frame=printed, shown=shown),),
+        tables=(
+            JobTable(name="elutions", title="Elutions", frame=printed, shown=shown),
+            JobTable(name="elutions-all", title="Elutions, all columns", frame=frame, on_page=False),
+        ),
         figures=(figure,) if figure else (),
     )
 
@@ -171,16 +175,21 @@ def _yields(result: GeneratorResult) -> JobSection:
         f"{t.series}: {t.chart.method}{'; ' + t.chart.note if t.chart.note else ''}." for t in result.trends if t.chart
     ]
     for series, c in result.crossings.items():
-        between = f"{clock.text(c.earliest_s)} to {clock.text(c.latest_s)}"
-        text.append(
-            f"{series}: the line falls to {100 * c.minimum:g} % at {clock.text(c.time_s)} ({between}, {c.method})."
-        )
+        early, at, late = (_day(result, t) for t in (c.earliest_s, c.time_s, c.latest_s))
+        text.append(f"{series}: the line falls to {100 * c.minimum:g} % at {at} ({early} to {late}, {c.method}).")
     drawn = [yield_figure(t, result) for t in result.trends]
     return JobSection(
         name="yields", title="Measured yields", text=tuple(text),
         tables=(JobTable(name="yields", title="Efficiency and trend", frame=frame, shown=shown),),
         figures=tuple(f for f in drawn if f is not None),
     )  # fmt: skip
+
+
+def _day(result: GeneratorResult, time_s: float | None) -> str:
+    """A day; where times are relative, days after the reference."""
+    if time_s is None:
+        return "later than five years"
+    return result.log.clock.text(time_s)[:10] if result.log.clock.origin is not None else f"{time_s / 86400.0:.0f} d"
 
 
 def _breakthrough(result: GeneratorResult) -> JobSection:
