@@ -10,6 +10,7 @@ import typer
 
 from fusin.cli import (
     assay_commands,
+    chromatogram_commands,
     cohort_commands,
     dispense_commands,
     evidence_commands,
@@ -39,6 +40,7 @@ trial_commands.register(app)
 evidence_commands.register(app)
 release_commands.register(app)
 generator_commands.register(app)
+chromatogram_commands.register(app)
 dispense_commands.register(app)
 assay_commands.register(app)
 

@@ -14,6 +14,7 @@ __all__ = ["run_bench_demo", "run_vial_demo"]
 _VIAL: dict[str, str] = {
     "release": "fusin.report.demo_release",
     "generator": "fusin.report.demo_generator",
+    "chromatogram": "fusin.report.demo_chromatogram",
     "dispense": "fusin.report.demo_dispense",
 }
 _BENCH: dict[str, str] = {
