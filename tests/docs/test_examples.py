@@ -225,6 +225,8 @@ def _keys(value: Any) -> set[str]:
             "--cross lugano,percist --json",
         ),
         ("screen", "screen {}/screening.csv --trial NCT06125028 --reference-date 2026-01-31 --json"),
+        ("generator", "generator fusin-demo/vial/generator.toml --json"),
+        ("dispense", "dispense fusin-demo/vial/day.toml --what-if later=15 --json"),
         ("evidence", "evidence --topic detection --forest detection --discrepancies --json"),
         ("evidence", "evidence check {}/claims.toml --json"),
         (

@@ -18,6 +18,10 @@ from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow
 from fusin.cohort import tables as cohort_tables
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
+from fusin.radiopharmacy.dispensing_files import PATIENT_DOSES
+from fusin.radiopharmacy.dispensing_tables import DOSE_COLUMNS
+from fusin.radiopharmacy.generator_log import ELUTION_LOG
+from fusin.radiopharmacy.generator_tables import ELUTION_COLUMNS
 from fusin.report import counts_report
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
@@ -69,6 +73,8 @@ INPUTS = (
     ("follow-up", "[`fusin outcome`](outcome.md)", "one row per patient", follow_up.FOLLOW_UP_TABLE),
     ("response", "[`fusin outcome --response`](outcome.md)", "one row per scan", outcome.RESPONSE_TABLE),
     ("toxicity", "[`fusin outcome --toxicity`](outcome.md)", "one row per event", toxicity.TOXICITY_TABLE),
+    ("elution log", "[`fusin generator`](generator.md)", "one row per elution", ELUTION_LOG),
+    ("patient doses", "[`fusin dispense`](dispense.md)", "one row per dose", PATIENT_DOSES),
     ("competition", "[`fusin assay binding`](assay.md)", "one row per tube", binding_tables.COMPETITION_TABLE),
     ("saturation", "[`fusin assay saturation`](assay.md)", "one row per tube", binding_tables.SATURATION_TABLE),
     ("counts", "[`fusin assay counts`](assay.md)", "one row per count of a tube", counter_tables.COUNTS_TABLE),
@@ -113,6 +119,12 @@ OUTPUTS = (
         "`tables/toxicity.csv` of [`fusin outcome`](outcome.md): one row per term.",
         toxicity.TOXICITY_COLUMNS,
     ),
+    (
+        "elutions",
+        "`tables/elutions-all.csv` of [`fusin generator`](generator.md): one row per elution.",
+        ELUTION_COLUMNS,
+    ),
+    ("doses", "`tables/doses.csv` of [`fusin dispense`](dispense.md): one row per dose.", DOSE_COLUMNS),
     (
         "consistency",
         "`tables/consistency.csv` of [`fusin evidence check`](evidence.md): one row per check, the worst first.",

@@ -66,6 +66,6 @@ def test_the_demonstration_serves_everybody_from_two_vials(tmp_path):
     output = run_part(tmp_path)
     assert output.document["feasible"] is True
     assert {p["vial"] for p in output.document["patients"]} == {"morning", "noon"}
-    assert sum(p["amounts"]["peptide_ug"] for p in output.document["patients"] if p["vial"] == "noon") == pytest.approx(
+    assert sum(p["amounts"][0]["amount"] for p in output.document["patients"] if p["vial"] == "noon") == pytest.approx(
         5.0 * output.document["vials"][1]["used_ml"]
     )

@@ -71,7 +71,7 @@ def dispense_json(plan: DispensePlan, changes: Sequence[WhatIf]) -> dict[str, An
     clock = plan.clock
     return {
         "feasible": plan.feasible,
-        "patients": [{**jsonable(row), "amounts": dict(s.amounts)}
+        "patients": [{**jsonable(row), "amounts": [{"name": n, "amount": a} for n, a in s.amounts.items()]}
                      for row, s in zip(dose_rows(plan), plan.servings, strict=True)],
         "reason": plan.reason or None,
         "binding": plan.binding or None,
@@ -93,7 +93,7 @@ def dispense_json(plan: DispensePlan, changes: Sequence[WhatIf]) -> dict[str, An
         "what_if": [
             {"change": c.change, "feasible": c.plan.feasible, "served": sum(s.served for s in c.plan.servings),
              "reason": c.plan.reason or None,
-             "volumes_ml": {s.order.id: s.volume_ml for s in c.plan.servings if s.served}}
+             "volumes": [{"id": s.order.id, "volume_ml": s.volume_ml} for s in c.plan.servings if s.served]}
             for c in changes
         ],
     }  # fmt: skip

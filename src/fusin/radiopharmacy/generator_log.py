@@ -128,6 +128,8 @@ def read_generator(source: Path | None, options: GeneratorOptions, log: NoticeLo
     InputError
         For anything that cannot be used: which file, which row, which field.
     """
+    for value in options.yields:
+        checked_efficiency(value, "--yield", "yield")
     inputs: list[Path] = []
     document: dict[str, Any] = {}
     rows: list[Fields] = []
@@ -284,8 +286,6 @@ def _calibrated(value: Any, where: str, first: datetime | None, log: NoticeLog) 
 
 
 def _yields(options: GeneratorOptions, n: int) -> list[float | None]:
-    for value in options.yields:
-        checked_efficiency(value, "--yield", "yield")
     if len(options.yields) <= 1:
         return [None] * n
     if len(options.yields) != n:

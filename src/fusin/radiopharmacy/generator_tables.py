@@ -86,11 +86,11 @@ def generator_json(result: GeneratorResult) -> dict[str, Any]:
             {**t.to_json(), "numbers": [p.number for p in t.points], "yields": [p.value for p in t.points]}
             for t in result.trends
         ],
-        "minimum_reached": {
-            s: {"minimum": c.minimum, "time": clock.json(c.time_s), "earliest": clock.json(c.earliest_s),
-                "latest": clock.json(c.latest_s), "method": c.method}
+        "minimum_reached": [
+            {"series": s, "minimum": c.minimum, "time": clock.json(c.time_s), "earliest": clock.json(c.earliest_s),
+             "latest": clock.json(c.latest_s), "method": c.method}
             for s, c in result.crossings.items()
-        },
+        ],
         "breakthrough": [{n: getattr(b, n) for n in b.__slots__} for b in result.breakthrough],
         "retirement": [{n: getattr(r, n) for n in r.__slots__} for r in result.retirement],
         "plan": _plan(result, result.plan) if result.plan else None,

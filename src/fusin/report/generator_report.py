@@ -98,8 +98,8 @@ def _summary(result: GeneratorResult) -> tuple[str, ...]:
         )
     sentences += [_trend_sentence(t) for t in result.trends]
     if result.plan is not None and result.planned is not None:
-        wanted = f" of {result.plan.wanted_mbq:g} MBq wanted" if result.plan.wanted_mbq is not None else ""
-        sentences.append(f"At {clock.text(result.plan.time_s)}: {estimate_text(result.planned)} MBq{wanted}.")
+        wanted = f"; {result.plan.wanted_mbq:g} MBq are wanted" if result.plan.wanted_mbq is not None else ""
+        sentences.append(f"At {clock.text(result.plan.time_s)} {estimate_text(result.planned)} MBq can be had{wanted}.")
     return tuple(sentences)
 
 
@@ -153,7 +153,7 @@ def _elutions(result: GeneratorResult) -> JobSection:
 
 
 def _yields(result: GeneratorResult) -> JobSection:
-    clock, rows = result.log.clock, []
+    rows = []
     for t in result.trends:
         slope, test = t.slope_per_month, t.trend_test
         rows.append(
