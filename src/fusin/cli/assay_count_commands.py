@@ -77,10 +77,18 @@ DispersionOption = Annotated[str, typer.Option("--dispersion", help="Beside each
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of a bootstrap.")]
 
 
+UptakeTable = Annotated[
+    Path, typer.Argument(help="Tubes of wells (supernatant, acid wash, lysate), blanks, standards.", show_default=False)
+]
+TracerOption = Annotated[str | None, typer.Option("--reference", help="Tracer to which the others are normalised.")]
+RecoveryOption = Annotated[str, typer.Option("--recovery-limits", help="LOW,HIGH in percent of the applied standard.")]
+
+
 def register(assay: typer.Typer) -> None:
     """Add the verbs below ``assay``."""
     assay.command("counts")(counts)
     assay.command("biodistribution")(biodistribution)
+    assay.command("uptake")(uptake)
 
 
 def _run(
@@ -218,3 +226,43 @@ def biodistribution(
         table=table, animals=animals, standards=standards, counts=counts, column_map=column_map
     )
     finish(work.biodistribution_report(inputs, options=options, log=NoticeLog(strict=strict)), out, as_json=as_json)
+
+
+def uptake(
+    table: UptakeTable,
+    out: OutOption = None,
+    nuclide: NuclideOption = None,
+    reference: TracerOption = None,
+    recovery_limits: RecoveryOption = "95,105",
+    background_cpm: BackgroundOption = None,
+    background_u_cpm: BackgroundUOption = None,
+    dead_time_us: DeadTimeOption = 0.0,
+    dead_time_model: DeadModelOption = "nonparalysable",
+    efficiency: EfficiencyOption = None,
+    applied: AppliedOption = None,
+    date_order: DateOrderOption = None,
+    strict: StrictFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Uptake and internalisation of cells: shares of the applied activity, specific, normalised; rate and efflux.
+
+    \b
+    Example: fusin assay uptake fusin-demo/bench/uptake.csv --nuclide Ga-68 --reference reference
+    """
+    from fusin.provenance import NoticeLog
+    from fusin.report.uptake_report import UptakeOptions, uptake_report
+
+    run = _run(nuclide, applied, background_cpm, background_u_cpm, None, dead_time_us, dead_time_model, efficiency,
+               date_order)  # fmt: skip
+    options = UptakeOptions(run=run, reference=reference, recovery_limits=_limits(recovery_limits))
+    finish(uptake_report(table, options=options, log=NoticeLog(strict=strict)), out, as_json=as_json)
+
+
+def _limits(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not low < high:
+        raise InputError("--recovery-limits", "limits", text, "LOW,HIGH in percent, for example 95,105")
+    return low, high

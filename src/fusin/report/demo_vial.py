@@ -19,6 +19,7 @@ _VIAL: dict[str, str] = {
 }
 _BENCH: dict[str, str] = {
     "binding": "fusin.report.demo_binding",
+    "uptake": "fusin.report.demo_uptake",
     "biodistribution": "fusin.report.demo_biodistribution",
 }
 

@@ -1,0 +1,284 @@
+"""An uptake assay as tables, figures and sentences; everything is computed in ``fusin.assays``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fusin.assays.counting_runs import RunSetup
+from fusin.assays.uptake import WellShares, well_shares
+from fusin.assays.uptake_files import UptakeStudy, read_uptake
+from fusin.assays.uptake_groups import (
+    Efflux,
+    InternalisationRate,
+    ReferenceRatio,
+    UptakeGroup,
+    effluxes,
+    group_wells,
+    internalisation_rates,
+    reference_normalised,
+    specific_uptake,
+)
+from fusin.assays.uptake_tables import WELL_COLUMNS
+from fusin.provenance import NoticeLog, jsonable
+from fusin.report.bench_figures import Course, CoursePoint, course_over_time
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
+from fusin.report.plate import Figure
+from fusin.report.table_text import estimate_text, shown_columns
+from fusin.tabular.rows import to_frame
+
+__all__ = ["UptakeOptions", "uptake_report"]
+
+_WORDS = {
+    "uptake_percent": "uptake [% of applied]", "membrane_percent": "membrane [% of applied]",
+    "internalised_percent": "internalised [% of applied]", "internalised_of_cell_percent": "internalised [% of cell-associated]",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UptakeOptions:
+    """What is asked.
+
+    Attributes
+    ----------
+    run : what the user states about the counter
+    reference : tracer to which the others are normalised
+    recovery_limits : in percent of the applied standard
+    """
+
+    run: RunSetup = field(default_factory=RunSetup)
+    reference: str | None = None
+    recovery_limits: tuple[float, float] = (95.0, 105.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the parameters as a JSON-ready mapping."""
+        return {**self.run.to_json(), "reference": self.reference, "recovery_limits": list(self.recovery_limits)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    study: UptakeStudy
+    shares: tuple[WellShares, ...]
+    groups: tuple[UptakeGroup, ...]
+    specific: tuple[UptakeGroup, ...]
+    normalised: tuple[ReferenceRatio, ...]
+    rates: tuple[InternalisationRate, ...]
+    efflux: tuple[Efflux, ...]
+
+
+def uptake_report(path: Path, *, options: UptakeOptions, log: NoticeLog) -> JobOutput:
+    """Shares of every well, replicates, specific uptake, normalisation and rates.
+
+    Raises
+    ------
+    InputError, NotComputable
+        When the table cannot be used: one sentence with file, row and column.
+    """
+    study = read_uptake(path, options.run, log)
+    shares = well_shares(study.wells, study.standards, log, recovery_limits=options.recovery_limits)
+    groups = group_wells(shares)
+    specific = specific_uptake(groups, log)
+    found = _Found(
+        study=study, shares=shares, groups=groups, specific=specific,
+        normalised=reference_normalised(shares, options.reference, log) if options.reference else (),
+        rates=internalisation_rates(groups, specific, log), efflux=effluxes(shares, log),
+    )  # fmt: skip
+    summary = _summary(found, options)
+    return JobOutput(
+        title="Uptake and internalisation", document=_document(found, options), sections=_sections(found, summary),
+        summary=summary, notices=log.notices, provenance=provenance_of((path,), options.to_json()),
+    )  # fmt: skip
+
+
+def _document(found: _Found, options: UptakeOptions) -> dict[str, Any]:
+    recovered = [s for s in found.shares if s.recovery_percent is not None]
+    low, high = options.recovery_limits
+    outside = [s.well.name for s in recovered if s.recovery_percent and not low <= s.recovery_percent.value <= high]
+    return {
+        "wells": [s.to_json() for s in found.shares],
+        "groups": [g.to_json() for g in found.groups],
+        "specific": [g.to_json() for g in found.specific],
+        "reference_normalised": [r.to_json() for r in found.normalised],
+        "internalisation_rate": [r.to_json() for r in found.rates],
+        "efflux": [e.to_json() for e in found.efflux],
+        "recovery": {"limits": [low, high], "checked": len(recovered), "outside": outside},
+        "reference_time": {n: jsonable(r.reference) for n, r in found.study.runs.items()},
+    }
+
+
+def _summary(found: _Found, options: UptakeOptions) -> tuple[str, ...]:
+    recovered = [s.recovery_percent.value for s in found.shares if s.recovery_percent is not None]
+    low, high = options.recovery_limits
+    lines = [f"{len(found.shares)} wells; intervals of single wells: counting, with the shared total; of means: t."]
+    if recovered:
+        outside = sum(not low <= r <= high for r in recovered)
+        lines.append(
+            f"Recovery {min(recovered):.1f} to {max(recovered):.1f} % of the applied standard; "
+            f"{outside} of {len(recovered)} wells outside {low:g} to {high:g} %."
+        )
+    for r in found.rates:
+        kind = "specific" if r.specific else "total, not specific"
+        lines.append(f"{_of(r.tracer)}internalisation rate ({kind}) {estimate_text(r.rate, method=True)} per min.")
+    for e in found.efflux:
+        half_life = estimate_text(e.half_life, method=True)
+        lines.append(f"{_of(e.tracer)}efflux: {estimate_text(e.plateau)} % retained, half-life {half_life} min.")
+    return tuple(lines)
+
+
+def _of(tracer: str) -> str:
+    return f"{tracer}: " if tracer else ""
+
+
+def _sections(found: _Found, summary: tuple[str, ...]) -> tuple[JobSection, ...]:
+    wells = to_frame([_flat(s) for s in found.shares], WELL_COLUMNS)
+    every = JobTable(name="wells", title="Wells", frame=wells, on_page=False)
+    shown = _group_table("groups", "Replicates", [g for g in found.groups if g.per == "percent"])
+    out = [JobSection(name="uptake", title="Uptake", text=summary, tables=(shown, every), figures=_figures(found))]
+    if found.specific:
+        table = _group_table("specific", "Specific", found.specific)
+        text = ("Unblocked less blocked, Welch's interval.",)
+        out.append(JobSection(name="specific", title="Specific uptake", text=text, tables=(table,)))
+    scaled = [g for g in found.groups if g.per != "percent"]
+    if scaled:
+        table = _group_table("normalised", "Per cells or protein", scaled)
+        out.append(JobSection(name="normalised", title="Per cells or protein", tables=(table,)))
+    if found.normalised:
+        text = ("100 x specific internalisation of the tracer / that of the reference; Fieller's interval.",)
+        out.append(
+            JobSection(name="reference", title="Reference", text=text, tables=(_reference_table(found.normalised),))
+        )
+    if found.rates or found.efflux:
+        out.append(_kinetics(found))
+    return tuple(out)
+
+
+def _flat(s: WellShares) -> dict[str, Any]:
+    row = s.to_json()
+    out = dict(row)
+    for name in (*_WORDS, "recovery_percent"):
+        got = row[name] or {}
+        out |= {name: got.get("value"), f"{name}_low": got.get("low"), f"{name}_high": got.get("high")}
+    return out
+
+
+def _group_table(name: str, title: str, groups: Sequence[UptakeGroup]) -> JobTable:
+    import pandas as pd
+
+    rows = [
+        {
+            "tracer": g.tracer, "phase": g.phase, "condition": g.condition, "time_min": g.time_min,
+            "quantity": _WORDS[g.quantity], "per": g.per, "mean": g.mean.value, "mean_low": g.mean.low,
+            "mean_high": g.mean.high, "mean_method": g.mean.method, "sd": g.sd, "n": g.mean.n,
+        }
+        for g in groups
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    alike = {c for c in ("tracer", "phase") if frame[c].nunique() <= 1} | (
+        {"per"} if set(frame["per"]) == {"percent"} else set()
+    )
+    empty = {c for c in ("sd", "time_min") if frame[c].isna().all()}
+    shown = shown_columns(
+        frame, leave_out=alike | empty, headings={"sd": "SD", "mean": "Mean (95 %)", "time_min": "Time [min]"}
+    )
+    return JobTable(name=name, title=title, frame=frame, shown=shown)
+
+
+def _reference_table(ratios: Sequence[ReferenceRatio]) -> JobTable:
+    import pandas as pd
+
+    rows = [
+        {"tracer": r.tracer, "reference": r.reference, "time_min": r.time_min, "percent": r.ratio.value,
+         "percent_low": r.ratio.low, "percent_high": r.ratio.high, "percent_method": r.ratio.method, "note": r.ratio.note}
+        for r in ratios
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    headings = {"percent": "% of reference (95 %)", "time_min": "Time [min]"}
+    return JobTable(name="reference", title="Reference", frame=frame, shown=shown_columns(frame, headings=headings))
+
+
+def _kinetics(found: _Found) -> JobSection:
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for r in found.rates:
+        rows.append(_kinetic(r.tracer, "internalisation rate [1/min]", r.rate))
+    for e in found.efflux:
+        rows += [
+            _kinetic(e.tracer, "retained at the end [%]", e.plateau), _kinetic(e.tracer, "efflux rate [1/min]", e.rate),
+            _kinetic(e.tracer, "efflux half-life [min]", e.half_life),
+        ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    table = JobTable(
+        name="kinetics", title="Rates", frame=frame, shown=shown_columns(frame, headings={"value": "Value (95 %)"})
+    )
+    text = (
+        "Internalisation rate: slope of the internalised share against the time integral of the membrane share. "
+        "Efflux: 100 I(t) / (I + M)(0), a mono-exponential to a plateau.",
+    )
+    return JobSection(name="kinetics", title="Rates", text=text, tables=(table,), figures=_kinetic_figures(found))
+
+
+def _kinetic(tracer: str, name: str, e: Any) -> dict[str, Any]:
+    return {"tracer": tracer, "parameter": name, "value": e.value, "value_low": e.low, "value_high": e.high,
+            "method": e.method, "n": e.n, "note": e.note}  # fmt: skip
+
+
+def _figures(found: _Found) -> tuple[Figure, ...]:
+    """Internalised share over time, unblocked and blocked, of every tracer."""
+    courses = []
+    rows = [
+        g for g in found.groups if g.quantity == "internalised_percent" and g.per == "percent" and g.phase == "uptake"
+    ]
+    keys = dict.fromkeys((g.tracer, g.condition) for g in rows)
+    for tracer, condition in keys:
+        points = [
+            CoursePoint(
+                x=g.time_min, y=g.mean.value or 0.0, low=None if g.sd is None else (g.mean.value or 0.0) - g.sd,
+                high=None if g.sd is None else (g.mean.value or 0.0) + g.sd, values=g.values,
+            )
+            for g in rows
+            if (g.tracer, g.condition) == (tracer, condition) and g.time_min is not None
+        ]  # fmt: skip
+        if len(points) > 1:
+            courses.append(Course(label=" ".join(filter(None, (tracer, condition))), points=tuple(points)))
+    if not courses:
+        return ()
+    caption = "Internalised activity in percent of the applied; means ± SD of replicates, rings: replicates."
+    return (
+        course_over_time(
+            courses, x_title="time [min]", y_title="internalised [% of applied]", caption=caption, name="internalised",
+            width_mm=120.0,
+        ),
+    )  # fmt: skip
+
+
+def _kinetic_figures(found: _Found) -> tuple[Figure, ...]:
+    out = []
+    if found.rates:
+        courses = []
+        for r in found.rates:
+            xs = [p[0] for p in r.points]
+            slope = r.rate.value or 0.0
+            ends = tuple((x, r.intercept + slope * x) for x in (min(xs), max(xs)))
+            courses.append(Course(label=r.tracer, points=tuple(CoursePoint(x=x, y=y) for x, y in r.points), line=ends))
+        out.append(
+            course_over_time(
+                courses, x_title="∫ membrane dt [% min]", y_title="internalised [%]",
+                caption="Internalised share against the integral of the membrane share; the slope is the rate.",
+                name="internalisation-rate",
+            )
+        )  # fmt: skip
+    if found.efflux:
+        courses = [
+            Course(label=e.tracer, points=tuple(CoursePoint(x=t, y=y) for t, y in e.retained), line=e.line)
+            for e in found.efflux
+        ]
+        out.append(
+            course_over_time(
+                courses, x_title="time after the wash [min]", y_title="retained [%]",
+                caption="Internalised activity that stays, with the fitted exponential to a plateau.", name="efflux",
+            )
+        )  # fmt: skip
+    return tuple(out)
