@@ -379,6 +379,7 @@ def internalisation_rates(
         rate = Estimate(
             value=e.value, low=e.low, high=e.high, method=f"least squares, {e.method}", n=len(times), note=note
         )
+        trapezoid = float(np.polyfit(by_trapezoid, inside, 1)[0])
         points = tuple(zip(integral.tolist(), inside.tolist(), strict=True))
         out.append(InternalisationRate(tracer=tracer, rate=rate, points=points, specific=is_specific,
                                        intercept=found.values["intercept"], trapezoid=trapezoid))  # fmt: skip
