@@ -226,6 +226,15 @@ def _keys(value: Any) -> set[str]:
         ),
         ("screen", "screen {}/screening.csv --trial NCT06125028 --reference-date 2026-01-31 --json"),
         ("generator", "generator fusin-demo/vial/generator.toml --json"),
+        (
+            "chromatogram",
+            "chromatogram fusin-demo/vial/tlc_citrate.csv --method fusin-demo/vial/tlc_citrate.toml --json",
+        ),
+        (
+            "chromatogram",
+            "chromatogram fusin-demo/vial/tlc_acetate.txt fusin-demo/vial/hplc.csv --method fusin-demo/vial/tlc_acetate.toml "
+            "--method fusin-demo/vial/hplc.toml --map fusin-demo/vial/tlc_acetate_map.toml --map none --json",
+        ),
         ("dispense", "dispense fusin-demo/vial/day.toml --what-if later=15 --json"),
         ("evidence", "evidence --topic detection --forest detection --discrepancies --json"),
         ("evidence", "evidence check {}/claims.toml --json"),

@@ -18,6 +18,7 @@ from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow
 from fusin.cohort import tables as cohort_tables
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
+from fusin.radiopharmacy.chromatogram_run import PIECE_COLUMNS
 from fusin.radiopharmacy.dispensing_files import PATIENT_DOSES
 from fusin.radiopharmacy.dispensing_tables import DOSE_COLUMNS
 from fusin.radiopharmacy.generator_log import ELUTION_LOG
@@ -123,6 +124,11 @@ OUTPUTS = (
         "elutions",
         "`tables/elutions-all.csv` of [`fusin generator`](generator.md): one row per elution.",
         ELUTION_COLUMNS,
+    ),
+    (
+        "peaks and regions",
+        "`tables/*-peaks.csv` and `tables/*-regions.csv` of [`fusin chromatogram`](chromatogram.md): one row per peak or region.",
+        PIECE_COLUMNS,
     ),
     ("doses", "`tables/doses.csv` of [`fusin dispense`](dispense.md): one row per dose.", DOSE_COLUMNS),
     (

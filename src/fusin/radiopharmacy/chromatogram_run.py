@@ -20,7 +20,17 @@ from fusin.radiopharmacy.suitability import CurrieLimits, PeakShape
 from fusin.stats.results import Estimate
 from fusin.tabular.columns import Column
 
-__all__ = ["PIECE_COLUMNS", "AppliedEdit", "ChromatogramRun", "Piece", "decay_of", "gaps", "percentages", "purity"]
+__all__ = [
+    "PIECE_COLUMNS",
+    "AppliedEdit",
+    "ChromatogramRun",
+    "Piece",
+    "decay_of",
+    "doubt_unassigned",
+    "gaps",
+    "percentages",
+    "purity",
+]
 
 PIECE_COLUMNS = (
     Column("name", "string", "peak or region"),
@@ -213,3 +223,27 @@ def purity(
         return percentage(areas, list(products), base, level=level).estimate, ""
     except NotComputable as err:
         return None, str(err)
+
+
+def doubt_unassigned(
+    unassigned: Percentage | None,
+    shares: Sequence[Percentage | None],
+    method: ChromatogramMethod,
+    log: NoticeLog,
+    *,
+    where: str,
+) -> None:
+    """Warn of activity outside of all parts: above the stated limit, or without one above noise and what it could hide.
+
+    A share below the standard uncertainty of every part changes no conclusion and is told in the table only.
+    """
+    if unassigned is None:
+        return
+    limit, low = method.unassigned_limit_percent, unassigned.estimate.low
+    least = max((s.u for s in shares if s is not None), default=0.0)
+    if limit is not None and unassigned.value > limit:
+        log.warning("UNASSIGNED_ACTIVITY", f"{unassigned.value:.2f} % lies outside of all regions or peaks, more than the limit of "
+                    f"{limit:g} %", where=where, raw=unassigned.value, used=limit)  # fmt: skip
+    elif limit is None and low is not None and low > 0.0 and unassigned.value > least:
+        log.warning("UNASSIGNED_ACTIVITY", f"{unassigned.value:.2f} % lies outside of all regions or peaks, more than counting and "
+                    "baseline explain", where=where, raw=unassigned.value)  # fmt: skip

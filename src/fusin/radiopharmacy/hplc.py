@@ -17,7 +17,15 @@ from fusin.radiopharmacy.chromatogram import FloatArray, Trace
 from fusin.radiopharmacy.chromatogram_corrections import Signal, prepared
 from fusin.radiopharmacy.chromatogram_edits import edited_parts, recorded
 from fusin.radiopharmacy.chromatogram_method import ChromatogramMethod
-from fusin.radiopharmacy.chromatogram_run import ChromatogramRun, Piece, decay_of, gaps, percentages, purity
+from fusin.radiopharmacy.chromatogram_run import (
+    ChromatogramRun,
+    Piece,
+    decay_of,
+    doubt_unassigned,
+    gaps,
+    percentages,
+    purity,
+)
 from fusin.radiopharmacy.hplc_names import Named, named_parts
 from fusin.radiopharmacy.integration import Areas, Part, cover, integrate
 from fusin.radiopharmacy.peak_detection import FoundPeak, find, noise_variance
@@ -173,9 +181,12 @@ def _evaluated(
         rcp, reason = None, f"the product {missing[0]} was not found"
     impurity, _ = purity(areas, impure, count, whole=whole, level=method.level)
     area_u = areas.u()
+    formed = shapes(signal, base, [(p.name, p.start, p.end) for p in parts],
+                    product=parts[product[0]].name if product else None)  # fmt: skip
+    tops = {s.name: s.retention_min for s in formed}
     pieces = tuple(
         Piece(name=p.name, start=p.start, end=p.end, area=float(areas.area[i]), area_u=float(area_u[i]),
-              percent=shares[i], role=named.roles.get(p.name, ""), apex=_top(signal, base, p),
+              percent=shares[i], role=named.roles.get(p.name, ""), apex=tops.get(p.name),
               how=how.get(p.name) or p.skim or named.how.get(p.name, "window"))
         for i, p in enumerate(parts)
     )  # fmt: skip
@@ -185,9 +196,7 @@ def _evaluated(
         denominator="run" if whole else "peaks", unassigned=unassigned, unassigned_area=float(areas.area[rest].sum()),
         unassigned_area_u=float(math.sqrt(max(areas.covariance[np.ix_(rest, rest)].sum(), 0.0))), rcp=rcp, rcp_reason=reason,
         impurity=impurity, skims=areas.skims, fits=fits, delay_s=delay, not_found=named.missing, other=tuple(other),
-        shapes=shapes(signal, base, [(p.name, p.start, p.end) for p in parts],
-                      product=parts[product[0]].name if product else None),
-        limits=_limits(areas, product), recovery=_recovery(areas, method),
+        shapes=formed, limits=_limits(areas, product), recovery=_recovery(areas, method),
     )  # fmt: skip
     _doubt(run, log)
     return run
@@ -334,14 +343,6 @@ def _without_specks(
     return [parts[i] for i in keep], areas.take([*keep, *range(count, areas.area.size)]), len(keep)
 
 
-def _top(signal: Signal, base: Baseline, part: Part) -> float | None:
-    inside = np.flatnonzero((signal.x >= part.start) & (signal.x <= part.end))
-    if not inside.size:
-        return None
-    net = signal.y - base.values
-    return _apex(signal.x, net, int(inside[net[inside].argmax()]))
-
-
 def _apex(x: FloatArray, y: FloatArray, i: int) -> float:
     """Place of the parabola through the highest point and its neighbours."""
     if not 0 < i < x.size - 1:
@@ -373,8 +374,4 @@ def _doubt(run: ChromatogramRun, log: NoticeLog) -> None:
         if one.resolution is not None and one.resolution < 1.0 and not run.fits:
             log.warning("PEAKS_OVERLAP", f"{before.name} and {one.name} overlap (resolution {one.resolution:.2f}): a drop line "
                         "moves area from one to the other; fit = emg separates them", where=where, raw=one.resolution)  # fmt: skip
-    if run.unassigned is not None and run.unassigned.estimate.low is not None and run.unassigned.estimate.low > 0.0:
-        limit = run.method.unassigned_limit_percent
-        if limit is None or run.unassigned.value > limit:
-            log.warning("UNASSIGNED_ACTIVITY", f"{run.unassigned.value:.2f} % of the run lies outside of all peaks, more than "
-                        "counting and baseline explain", where=where, raw=run.unassigned.value)  # fmt: skip
+    doubt_unassigned(run.unassigned, [p.percent for p in run.pieces], run.method, log, where=where)

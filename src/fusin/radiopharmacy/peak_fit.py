@@ -11,7 +11,7 @@ EMG: Grushka, Anal Chem 1972;44:1733; evaluated with erfcx so that small tau doe
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +29,12 @@ __all__ = ["FitBaseline", "FittedPeak", "PeakFit", "ShapeName", "StartPeak", "fi
 ShapeName = Literal["gaussian", "emg", "skew-normal"]
 FitBaseline = Literal["none", "constant", "linear", "exponential"]
 
+_BASELINES: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "constant": ("level",),
+    "linear": ("level", "slope"),
+    "exponential": ("amplitude", "rate"),
+}
 _SKEWS: dict[str, tuple[float, ...]] = {"gaussian": (0.0,), "emg": (0.7, 0.15, 2.0), "skew-normal": (1.5, -1.5, 4.0)}
 _MOST_CALLS = 4000
 _SINGULAR, _TOUCHED, _NOTHING = 1e-7, 1e-3, 1e-8
@@ -167,57 +173,66 @@ def fit_peaks(
         When no start converges, or the covariance cannot be had.
     """
     factor = np.ones_like(x) if scale is None else scale
-    names = {"none": (), "constant": ("level",), "linear": ("level", "slope"), "exponential": ("amplitude", "rate")}[
-        baseline
-    ]
-    own = 3 if shape == "gaussian" else 4
-    if not starts or x.size <= own * len(starts) + len(names):
-        raise InputError(
-            "peak fit", "points", x.size, f"more than {own * len(starts) + len(names)}, and at least one peak"
-        )
-
-    def curves(values: dict[str, float]) -> FloatArray:
-        return np.array([
-            factor * shape_curve(shape, x, area=values[f"area{i}"], centre=values[f"centre{i}"],
-                                 sigma=values[f"sigma{i}"], skew=values.get(f"skew{i}", 0.0))
-            for i in range(len(starts))
-        ])  # fmt: skip
-
-    def smooth(values: dict[str, float]) -> FloatArray:
-        if baseline == "exponential":
-            return np.asarray(values["amplitude"] * np.exp(-values["rate"] * x), dtype=np.float64)
-        return np.asarray(values.get("level", 0.0) + values.get("slope", 0.0) * (x - x.mean()), dtype=np.float64)
-
-    def residual(p: Parameters, deviation: FloatArray) -> FloatArray:
-        values = p.valuesdict()
-        return np.asarray((curves(values).sum(axis=0) + smooth(values) - y) / deviation)
-
-    best: MinimizerResult | None = None
-    deviation = (
-        np.ones_like(y)
-        if poisson is None
-        else np.sqrt(poisson * np.maximum(y + (0.0 if under is None else under), 1.0))
-    )
+    names = _BASELINES[baseline]
+    needed = (3 if shape == "gaussian" else 4) * len(starts) + len(names)
+    if not starts or x.size <= needed:
+        raise InputError("peak fit", "points", x.size, f"more than {needed}, and at least one peak")
+    model = _Model(x, y, factor, shape, baseline, len(starts))
     begin = starts
     if shape != "gaussian":
         # Skewed shapes wander when they begin far away; Gaussians of the same peaks tell where the areas are.
         begin = _gaussian_starts(x, y, starts, baseline, baseline_start, factor)
+    below = np.zeros_like(y) if under is None else under
+    deviation = np.ones_like(y) if poisson is None else np.sqrt(poisson * np.maximum(y + below, 1.0))
+    best: MinimizerResult | None = None
     for skew in _SKEWS[shape]:
-        found = _minimised(residual, _parameters(begin, names, baseline_start, x, shape, skew), deviation)
+        found = _minimised(model.residual, _parameters(begin, names, baseline_start, x, shape, skew), deviation)
         if found is not None and (best is None or found.chisqr < best.chisqr * (1.0 - 1e-9)):
             best = found
     if best is not None and poisson is not None:
         for _ in range(2):
-            values = best.params.valuesdict()
-            expected = curves(values).sum(axis=0) + smooth(values) + (0.0 if under is None else under)
-            deviation = np.sqrt(poisson * np.maximum(expected, 0.25))
-            best = _minimised(residual, best.params, deviation, scaled=False) or best
-    covariance = None if best is None else _covariance(residual, best, deviation, scaled=poisson is None)
+            deviation = np.sqrt(poisson * np.maximum(model.total(best.params.valuesdict()) + below, 0.25))
+            best = _minimised(model.residual, best.params, deviation, scaled=False) or best
+    covariance = None if best is None else _covariance(model.residual, best, deviation, scaled=poisson is None)
     if best is None or covariance is None:
         raise NotComputable(f"the fit of {len(starts)} {shape} peaks", "it does not converge to a minimum with a covariance",
                             "another shape, fewer peaks, or drop lines", "FIT_FAILED")  # fmt: skip
-    values = best.params.valuesdict()
-    return _result(best, covariance, curves(values), smooth(values), x, shape, names, weighted=poisson is not None)
+    return _result(best, covariance, model, names, weighted=poisson is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Model:
+    """Peaks on a baseline as functions of their parameters."""
+
+    x: FloatArray
+    y: FloatArray
+    factor: FloatArray
+    shape: ShapeName
+    baseline: FitBaseline
+    count: int
+
+    def curves(self, values: Mapping[str, float]) -> FloatArray:
+        """(k, n) each peak."""
+        return np.array([
+            self.factor * shape_curve(self.shape, self.x, area=values[f"area{i}"], centre=values[f"centre{i}"],
+                                      sigma=values[f"sigma{i}"], skew=values.get(f"skew{i}", 0.0))
+            for i in range(self.count)
+        ])  # fmt: skip
+
+    def smooth(self, values: Mapping[str, float]) -> FloatArray:
+        """(n,) the baseline."""
+        if self.baseline == "exponential":
+            return np.asarray(values["amplitude"] * np.exp(-values["rate"] * self.x), dtype=np.float64)
+        line = values.get("level", 0.0) + values.get("slope", 0.0) * (self.x - self.x.mean())
+        return np.asarray(line, dtype=np.float64)
+
+    def total(self, values: Mapping[str, float]) -> FloatArray:
+        """(n,) everything."""
+        return np.asarray(self.curves(values).sum(axis=0) + self.smooth(values), dtype=np.float64)
+
+    def residual(self, parameters: Parameters, deviation: FloatArray) -> FloatArray:
+        """(n,) weighted differences from the signal."""
+        return np.asarray((self.total(parameters.valuesdict()) - self.y) / deviation)
 
 
 def _gaussian_starts(
@@ -314,10 +329,9 @@ def _empty(parameters: Parameters) -> Parameters:
     return out
 
 
-def _result(
-    best: Any, full: FloatArray, curves: FloatArray, smooth: FloatArray, x: FloatArray, shape: ShapeName,
-    names: Sequence[str], *, weighted: bool,
-) -> PeakFit:  # fmt: skip
+def _result(best: Any, full: FloatArray, model: _Model, names: Sequence[str], *, weighted: bool) -> PeakFit:
+    found = best.params.valuesdict()
+    curves, shape, x = model.curves(found), model.shape, model.x
     varied, deviations = list(best.var_names), np.sqrt(np.diag(full))
     count = len(curves)
     places = [varied.index(f"area{i}") for i in range(count)]
@@ -343,6 +357,6 @@ def _result(
     return PeakFit(
         shape=shape, peaks=tuple(peaks), covariance=full[np.ix_(places, places)],
         baseline={n: float(best.params[n].value) for n in names}, baseline_u={n: uncertainty(n) for n in names},
-        x=x, curves=curves, total=curves.sum(axis=0) + smooth, residual_ss=float(best.chisqr), dof=int(best.nfree),
+        x=x, curves=curves, total=model.total(found), residual_ss=float(best.chisqr), dof=int(best.nfree),
         weighted=weighted,
     )  # fmt: skip

@@ -14,10 +14,17 @@ from fusin.radiopharmacy.chromatogram import Trace, bin_edges
 from fusin.radiopharmacy.chromatogram_corrections import Signal, prepared
 from fusin.radiopharmacy.chromatogram_edits import edited_parts, recorded
 from fusin.radiopharmacy.chromatogram_method import ChromatogramMethod, RegionRule
-from fusin.radiopharmacy.chromatogram_run import ChromatogramRun, Piece, decay_of, gaps, percentages, purity
+from fusin.radiopharmacy.chromatogram_run import (
+    ChromatogramRun,
+    Piece,
+    decay_of,
+    doubt_unassigned,
+    gaps,
+    percentages,
+    purity,
+)
 from fusin.radiopharmacy.integration import Areas, Part, integrate
 from fusin.radiopharmacy.peak_detection import noise_variance
-from fusin.radiopharmacy.radiochemical_purity import Percentage
 from fusin.radiopharmacy.suitability import CurrieLimits, currie_limits
 
 __all__ = ["evaluate_tlc", "region_bounds"]
@@ -101,7 +108,7 @@ def _evaluated(
     areas = integrate(signal, base, [*parts, *rest])
     count = len(parts)
     shares, unassigned = percentages(areas, count, whole=whole, level=method.level, log=log, where=where)
-    _judge_unassigned(unassigned, method, log, where)
+    doubt_unassigned(unassigned, shares, method, log, where=where)
     products = [i for i, p in enumerate(parts) if roles[p.name] == "product"]
     impure = [i for i, p in enumerate(parts) if roles[p.name] == "impurity"]
     rcp, reason = purity(areas, products, count, whole=whole, level=method.level)
@@ -185,18 +192,6 @@ def _baseline(signal: Signal, method: ChromatogramMethod, log: NoticeLog) -> Bas
     if model == "constant":
         return lines.constant(y, inside, where=where)
     return lines.linear(signal.x, y, inside, where=where)
-
-
-def _judge_unassigned(unassigned: Percentage | None, method: ChromatogramMethod, log: NoticeLog, where: str) -> None:
-    if unassigned is None:
-        return
-    low, limit = unassigned.estimate.low, method.unassigned_limit_percent
-    if limit is not None and unassigned.value > limit:
-        log.warning("UNASSIGNED_ACTIVITY", f"{unassigned.value:.2f} % of the strip lies outside of all regions, more than the "
-                    f"limit of {limit:g} %", where=where, raw=unassigned.value, used=limit)  # fmt: skip
-    elif limit is None and low is not None and low > 0.0:
-        log.warning("UNASSIGNED_ACTIVITY", f"{unassigned.value:.2f} % of the strip lies outside of all regions, more than "
-                    "counting and baseline explain", where=where, raw=unassigned.value)  # fmt: skip
 
 
 def _roles(method: ChromatogramMethod, where: str) -> dict[str, str]:
