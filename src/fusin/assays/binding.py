@@ -182,7 +182,7 @@ def fit_competition(points: Points, log: NoticeLog, *, options: BindingOptions) 
     refuse_open(quantities["log_ic50"], what)
     start, end = quantities["start"], quantities["end"]
     down = start.value > end.value
-    hill = quantities.get("hill") or _fixed(1.0, "fixed at 1", found.n, options.level)
+    hill = _positive(quantities.get("hill") or _fixed(1.0, "fixed at 1", found.n, options.level))
     _doubt_plateaus(found, points, x, label, log)
     for name in ("log_ic50", "hill"):
         if name in quantities and quantities[name].estimate.note and not found.exact:
@@ -215,6 +215,14 @@ def with_intervals(found: Fit, options: BindingOptions) -> tuple[Fit, dict[str, 
 
 def _fixed(value: float, method: str, n: int, level: float) -> Quantity:
     return Quantity(estimate=Estimate(value=value, low=None, high=None, method=method, n=n, level=level), se=None)
+
+
+def _positive(hill: Quantity) -> Quantity:
+    """A slope whose lower limit is open where it would pass 0, which is a curve that goes the other way."""
+    e = hill.estimate
+    if e.low is None or e.low > 0:
+        return hill
+    return Quantity(estimate=replace(e, low=None, note="lower limit open: a flat curve cannot be excluded"), se=hill.se)
 
 
 def _prepared(

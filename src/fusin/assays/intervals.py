@@ -44,6 +44,7 @@ _EXACT = "the curve goes through every point"
 # How far a profile is followed before a side counts as open, in units of the symmetric interval.
 _FARTHEST = 2000.0
 _TURNS = 60
+_FLAT = 1e-3
 _CLOSE = 1e-6
 
 
@@ -229,15 +230,20 @@ class _Walk:
     def _note(self, at: NDArray[np.intp], theta: FloatArray, tau: FloatArray) -> None:
         below = tau < self.target
         near, far = at[below], at[~below]
+        # Four times as far and no higher: the profile has reached a level that lies below the limit.
+        flat = (self.inner[near] > 2 * self.unit[near]) & (self.shift[near] >= 3 * self.inner[near])
+        flat &= tau[below] - self.inner_tau[near] <= _FLAT * self.target
+        self.open[near[flat]] = True
         self.inner[near], self.inner_tau[near] = self.shift[near], tau[below]
         self.theta[near] = theta[below]
         self.outer[far], self.outer_tau[far] = self.shift[far], tau[~below]
         close = np.abs(tau - self.target) <= _CLOSE * self.target
         narrow = np.isfinite(self.outer[at]) & (self.inner[at] >= (1 - 1e-9) * self.outer[at])
-        self.done[at[close | narrow]] = True
+        # A jump to where no curve can be computed is no crossing.
+        self.open[at[narrow & ~close & (self.inner_tau[at] < (1 - 1e-4) * self.target)]] = True
         lost = ~np.isfinite(self.outer[at]) & (self.shift[at] > _FARTHEST * self.unit[at])
         self.open[at[lost]] = True
-        self.done[at[lost]] = True
+        self.done[at] = close | narrow | self.open[at]
 
     def _propose(self, at: NDArray[np.intp]) -> None:
         for i in at[~self.done[at]].tolist():
