@@ -230,9 +230,11 @@ class _Walk:
     def _note(self, at: NDArray[np.intp], theta: FloatArray, tau: FloatArray) -> None:
         below = tau < self.target
         near, far = at[below], at[~below]
-        # Four times as far and no higher: the profile has reached a level that lies below the limit.
-        flat = (self.inner[near] > 2 * self.unit[near]) & (self.shift[near] >= 3 * self.inner[near])
-        flat &= tau[below] - self.inner_tau[near] <= _FLAT * self.target
+        # Ever farther and no higher: the profile has reached a level that lies below its limit.
+        going = (self.inner[near] > 2 * self.unit[near]) & (self.shift[near] > self.inner[near])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rise = (tau[below] - self.inner_tau[near]) / np.log(self.shift[near] / self.inner[near])
+        flat = going & ~np.isfinite(self.outer[near]) & (rise <= _FLAT * self.target)
         self.open[near[flat]] = True
         self.inner[near], self.inner_tau[near] = self.shift[near], tau[below]
         self.theta[near] = theta[below]
