@@ -181,3 +181,25 @@ def test_names_that_stand_twice_are_refused():
 def test_a_time_of_another_year_is_refused():
     with pytest.raises(InputError, match="half-lives"):
         plan([order(60 * 24 * 365)])
+
+
+def test_a_dose_that_is_drawn_keeps_its_place_in_the_injection_room():
+    drawn = order(30, name="P1", drawn_ml=2.0)
+    found = plan([drawn, order(name="P2", earliest_s=1200.0, latest_s=7200.0)], gap_s=1200.0)
+    assert next(s.injection_s for s in found.servings if s.order.id == "P2") == 3000.0
+
+
+def test_what_was_drawn_from_no_vial_is_refused():
+    with pytest.raises(InputError, match="drawn from"):
+        plan([order(nuclide="Lu-177", drawn_ml=1.0)])
+
+
+def test_two_fixed_times_closer_than_the_gap_name_the_gap():
+    found = plan([order(30, name="P1"), order(40, name="P2")], gap_s=1200.0)
+    assert found.binding == "gap"
+
+
+def test_a_residue_above_the_largest_volume_can_never_be_served():
+    found = plan([order(residual_ml=0.5, max_volume_ml=0.4)])
+    assert "it never can be" in found.reason
+    assert found.servings[0].latest_s == -np.inf

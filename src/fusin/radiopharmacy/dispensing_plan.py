@@ -184,6 +184,8 @@ def _check(orders: Sequence[Order], vials: Sequence[Vial], rules: DispenseRules,
             raise InputError(
                 where, "nuclide", "nothing", "a nuclide or a vial, for there are vials of " + " and ".join(kinds)
             )
+        if order.drawn_ml is not None and not any(order.fits(v) for v in vials):
+            raise InputError(where, "drawn_ml", order.drawn_ml, f"a vial of {order.nuclide} that it was drawn from")
         if order.drawn_ml is not None and order.vial is None and len(vials) > 1:
             raise InputError(where, "vial", "nothing", "the vial that drawn_ml was taken from")
     for name in rules.limits:
@@ -285,9 +287,14 @@ def _impossible(
                 binding,
             )
         cap = cap_ml(order, vial, rules)
+        when = (
+            f"the last possible injection is {clock.text(last, day=False)}"
+            if math.isfinite(last)
+            else "it never can be"
+        )
         return (
             f"{order.id} needs {volume:.3f} mL of vial {vial.name} at {at}, at most {cap.ml:.3f} mL are possible "
-            f"({limit_words(binding)}); the last possible injection is {clock.text(last, day=False)}",
+            f"({limit_words(binding)}); {when}",
             binding,
         )
     ready = clock.text(vial.available_s, day=False)

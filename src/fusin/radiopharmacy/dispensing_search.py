@@ -158,6 +158,7 @@ def _with_gap(
 ) -> tuple[_Label, bool]:  # fmt: skip
     level: dict[frozenset[int], list[_Label]] = {frozenset(): [start]}
     best, exact = start, True
+    taken = sorted(t for *_, t in start.chosen)
     while level:
         grown: dict[frozenset[int], list[_Label]] = {}
         for done, labels in level.items():
@@ -166,7 +167,7 @@ def _with_gap(
                     continue
                 for label in labels:
                     for v, window in own.items():
-                        time_s = max(window.first_s, label.last_s + rules.gap_s)
+                        time_s = _free(max(window.first_s, label.last_s + rules.gap_s), taken, rules.gap_s)
                         if time_s > window.last_s + 1e-6:
                             continue
                         volume = draw_volume_ml(orders[i], vials[v], time_s)
@@ -184,6 +185,14 @@ def _with_gap(
             for done, label in kept[:_LEVEL]:
                 level.setdefault(done, []).append(label)
     return best, exact
+
+
+def _free(time_s: float, taken: Sequence[float], gap_s: float) -> float:
+    """The first moment from ``time_s`` on that keeps the gap to injections of doses that are drawn already."""
+    for other in taken:
+        if abs(time_s - other) < gap_s - 1e-6:
+            time_s = other + gap_s
+    return time_s
 
 
 def _front(labels: list[_Label], most: int, *, with_time: bool) -> tuple[list[_Label], bool]:

@@ -261,7 +261,7 @@ def _planned(
     assert found.plan_s is not None
     lead, moment_s = 60.0 * found.plan.lead_min, found.plan_s
     last = [s.time_s for s in states.values() if s.time_s is not None]
-    now = max(last) if last else min(moment_s - lead, *(g.reference_s for g in found.generators))
+    now = max(last) if last else moment_s - lead
     efficiency, estimate = {}, None
     for g in found.generators:
         if g.efficiency is not None:

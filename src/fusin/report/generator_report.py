@@ -54,7 +54,8 @@ def generator_report(
     sections += [_elutions(result)] if result.elutions else []
     sections += [_breakthrough(result)] if result.breakthrough else []
     sections += [_plan(result)] if result.plan else []
-    sections += [_retirement(result)] if result.elutions and found.rules.retire_elutions is not None else []
+    limited = found.rules.retire_elutions is not None or found.rules.retire_months is not None
+    sections += [_retirement(result)] if result.elutions and limited else []
     parameters = {
         "ge68_mbq": [g.ge68_mbq for g in found.generators],
         "efficiency": [g.efficiency for g in found.generators],
