@@ -244,6 +244,7 @@ def _keys(value: Any) -> set[str]:
         ),
         ("assay", "assay binding fusin-demo/bench/homologous.csv --model homologous --json"),
         ("assay", "assay saturation fusin-demo/bench/saturation.csv --sites f-test --json"),
+        ("assay", "assay uptake fusin-demo/bench/uptake.csv --nuclide Ga-68 --reference reference --json"),
         ("assay", "assay counts fusin-demo/bench/hidex.csv --nuclide Ga-68 --blank blank-1 --blank blank-2 --json"),
         (
             "assay",

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fusin.cohort
-from fusin.assays import binding_tables, biodistribution_tables, counter_tables
+from fusin.assays import binding_tables, biodistribution_tables, counter_tables, uptake_tables
 from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow_up, outcome, paso, toxicity
 from fusin.cohort import tables as cohort_tables
 from fusin.quantification import tables
@@ -79,6 +79,7 @@ INPUTS = (
     ("competition", "[`fusin assay binding`](assay.md)", "one row per tube", binding_tables.COMPETITION_TABLE),
     ("saturation", "[`fusin assay saturation`](assay.md)", "one row per tube", binding_tables.SATURATION_TABLE),
     ("counts", "[`fusin assay counts`](assay.md)", "one row per count of a tube", counter_tables.COUNTS_TABLE),
+    ("wells", "[`fusin assay uptake`](assay.md)", "one row per tube or per well", uptake_tables.UPTAKE_TABLE),
     ("tubes", "[`fusin assay biodistribution`](assay.md)", "one row per tube", biodistribution_tables.SAMPLES_TABLE),
     (
         "animals",
@@ -145,6 +146,11 @@ OUTPUTS = (
         "saturation results",
         "`tables/saturation.csv` of [`fusin assay saturation`](assay.md): one row per curve, and one per group.",
         binding_tables.SATURATION_COLUMNS,
+    ),
+    (
+        "shares of wells",
+        "`tables/wells.csv` of [`fusin assay uptake`](assay.md): one row per well and tracer.",
+        uptake_tables.WELL_COLUMNS,
     ),
     (
         "net rates",

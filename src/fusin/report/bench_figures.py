@@ -98,6 +98,7 @@ def bars_of_organs(
     width = width_mm * _POINTS_PER_MM
     entries = [Entry(s or "all", SERIES[i], "box") for i, s in enumerate(series)]
     ends = [v for b in shown for v in (b.mean - (b.sd or 0.0), b.mean + (b.sd or 0.0), *b.values)]
+    ends = _extent(ends)
     head = (legend_height(entries, width - 44) + 6.0) if len(series) > 1 else 6.0
     probe = axis_over(ends, 0.0, 1.0, zero=True)
     names = max((text_width(fit_text(o, 90)) for o in organs), default=0.0)
@@ -177,6 +178,7 @@ def course_over_time(
     points = [p for c in shown for p in c.points]
     heights = [v for p in points for v in (p.y, p.low, p.high, *p.values) if v is not None]
     heights += [y for c in shown for _, y in c.line]
+    heights = _extent(heights)
     probe = axis_over(heights, 0.0, 1.0, zero=True)
     box = Box(left_margin(probe), width - 10, head, head + 140)
     y_axis = axis_over(heights, box.bottom, box.top, zero=True)
@@ -193,6 +195,12 @@ def course_over_time(
         _course(plate, course, look, x_axis, y_axis)
     more = f" The first {len(shown)} of {len(courses)} series." if len(shown) < len(courses) else ""
     return plate.figure(name, caption + more)
+
+
+def _extent(values: Sequence[float]) -> list[float]:
+    """Values that an axis has to hold; a hair below 0 is drawn below the axis, without a whole interval for it."""
+    top = max(values, default=0.0)
+    return [v for v in values if not -0.03 * top <= v < 0.0]
 
 
 def _course(plate: Plate, course: Course, look: Series, x_axis: Axis, y_axis: Axis) -> None:

@@ -104,7 +104,7 @@ def _document(found: _Found, options: UptakeOptions) -> dict[str, Any]:
         "internalisation_rate": [r.to_json() for r in found.rates],
         "efflux": [e.to_json() for e in found.efflux],
         "recovery": {"limits": [low, high], "checked": len(recovered), "outside": outside},
-        "reference_time": {n: jsonable(r.reference) for n, r in found.study.runs.items()},
+        "runs": [{"nuclide": n, "reference_time": jsonable(r.reference)} for n, r in found.study.runs.items()],
     }
 
 
