@@ -19,6 +19,7 @@ from fusin.errors import (
     MissingValue,
     NotComputable,
     PartlyFailed,
+    Refused,
     StrictRefusal,
     Unsupported,
 )
@@ -30,12 +31,12 @@ SAMPLES = [
     PartlyFailed(("a: no", "b: no"), 7),
     *(
         kind("SUV", "the weight is absent", "the weight", "WEIGHT_MISSING")
-        for kind in (NotComputable, MissingValue, InvalidValue, Unsupported, Ambiguous, StrictRefusal)
+        for kind in (NotComputable, MissingValue, InvalidValue, Unsupported, Ambiguous, Refused, StrictRefusal)
     ),
 ]
 CODES = {
     FusinError: 1, InputError: 3, NotComputable: 3, MissingValue: 3, InvalidValue: 3, Unsupported: 3, Ambiguous: 3,
-    StrictRefusal: 3, MissingExtra: 2, PartlyFailed: 4,
+    Refused: 3, StrictRefusal: 3, MissingExtra: 2, PartlyFailed: 4,
 }  # fmt: skip
 
 

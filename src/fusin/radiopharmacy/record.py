@@ -328,7 +328,7 @@ def open_readonly(path: Path) -> sqlite3.Connection:
             # Without write access to the folder SQLite cannot map the log; an immutable view then still reads the file.
             db = sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True, isolation_level=None)
             tables = {str(r[0]) for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        except sqlite3.Error:
+        except (sqlite3.Error, ValueError):
             continue
         if not tables >= _TABLES:
             db.close()
@@ -357,7 +357,7 @@ def _connected(path: Path) -> sqlite3.Connection:
             )
         if not found:
             db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-    except sqlite3.Error as err:
+    except (sqlite3.Error, ValueError) as err:
         raise InputError(path.name, "--record", str(err), "a record made by fusin, or a new name") from err
     return db
 
