@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
@@ -222,3 +224,57 @@ def test_broken_files_end_in_a_refusal_or_a_result(tmp_path, seed):
         said = str(err).split("\n")
     assert len(said) == 1
     assert said[0] != "0 elutions"
+
+
+def test_each_elution_has_the_interval_of_the_efficiency_that_it_used(tmp_path):
+    """One generator states its yield, the other is fitted: neither borrows the other's interval."""
+    text = """
+[[generator]]
+name = "A"
+ge68_mbq = 1850
+yield = 0.7
+yield_u = 0.02
+[[generator]]
+name = "B"
+ge68_mbq = 700
+[[elution]]
+time_min = 0
+generator = "A"
+[[elution]]
+time_min = 0
+generator = "B"
+eluted_mbq = 420
+reference_min = 0
+eluted_u_percent = 3
+"""
+    result, _ = assessed(tmp_path, text, GeneratorOptions(), name="two.toml")
+    stated, fitted = result.eluted
+    assert stated.high - stated.value == pytest.approx(1.96 * 0.02 * 1850.3, rel=1e-3)
+    assert fitted.high - fitted.value == pytest.approx(1.96 * 0.03 * 420.0, rel=1e-3)
+
+
+def test_an_elution_that_gave_nothing_is_a_yield_of_zero(tmp_path):
+    text = "time,eluted_mbq,reference_time,yield\n2026-03-03T08:00,0,2026-03-03T08:00,0.7\n"
+    assert assessed(tmp_path, text)[0].yields == {1: 0.0}
+
+
+@pytest.mark.parametrize("activity", [1e308, 1e-300])
+def test_an_activity_that_no_source_has_is_refused(activity):
+    options = GeneratorOptions(ge68_mbq=activity, yields=(0.7,), elute_at=(0.0,))
+    with pytest.raises(InputError, match="an activity that exists"):
+        read_generator(None, options, NoticeLog())
+
+
+def test_the_prediction_of_the_next_elution_covers_it(tmp_path):
+    """About 95 of 100 elutions after the log lie within the interval that the plan gives for them."""
+    hits, days = 0, 150
+    for seed in range(days):
+        truth = GeneratorTruth(n=9, wrong=0, scatter=0.012)
+        csv = make_log_csv(truth, rng=np.random.default_rng([seed, 9])).splitlines()
+        last = csv.pop().split(",")
+        options = GeneratorOptions(
+            ge68_mbq=1850.0, calibrated="2026-03-02T12:00", plan=PlanRequest(time=datetime.fromisoformat(last[0]))
+        )
+        planned = assessed(tmp_path, "\n".join(csv) + "\n", options)[0].planned
+        hits += planned.low <= float(last[1]) * 2 ** (6 / 67.71) <= planned.high
+    assert 0.90 <= hits / days <= 0.99

@@ -228,7 +228,7 @@ _TIMES = (("injection", "injection_time", "injection_min"), ("earliest", "earlie
 
 
 def _vial(fields: Fields, number: int, reference: Moment, clock: Clock) -> Vial:
-    activity, volume = fields.activity_mbq("activity"), fields.number("volume_ml", above=0.0)
+    activity, volume = fields.activity_mbq("activity"), fields.number("volume_ml", least=1e-6, most=1e6)
     named = fields.text("nuclide")
     for name, value, option in (("activity_mbq", activity, "--vial-mbq"), ("volume_ml", volume, "--volume-ml"),
                                 ("nuclide", named, "--nuclide")):  # fmt: skip

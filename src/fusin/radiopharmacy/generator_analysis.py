@@ -102,7 +102,7 @@ def assess_generator(found: GeneratorLog, log: NoticeLog, *, chart: ChartKind = 
     return GeneratorResult(
         log=found,
         elutions=elutions,
-        eluted=_eluted(found, elutions, points, fitted=fitted),
+        eluted=_eluted(found, entries, elutions, points),
         yields={p.number: p.value for series in points.values() for p in series},
         trends=trends,
         crossings=crossings,
@@ -121,11 +121,8 @@ def _series(entry: ElutionEntry) -> str:
 
 
 def _needs_fit(found: GeneratorLog) -> bool:
-    """Whether some elution has neither an efficiency of its own nor one of its generator."""
-    lacking = {g.name for g in found.generators if g.efficiency is None}
-    return any(e.efficiency is None and lacking & set(e.generators) for e in found.entries) or (
-        not found.entries and bool(lacking)
-    )
+    """Whether some elution has neither an efficiency of its own nor one of its generators."""
+    return any(not _states_efficiency(found, e) for e in found.entries)
 
 
 def _measured(found: GeneratorLog) -> tuple[dict[str, tuple[YieldPoint, ...]], dict[str, State]]:
@@ -194,10 +191,9 @@ def _line_yield(points: Sequence[YieldPoint], time_s: float, series: str) -> flo
 
 def _with_line(found: GeneratorLog, points: Mapping[str, tuple[YieldPoint, ...]]) -> tuple[ElutionEntry, ...]:
     """Entries whose efficiency is that of the line of their series where nothing states one."""
-    stated = {g.name: g.efficiency for g in found.generators}
     return tuple(
         entry
-        if entry.efficiency is not None or all(stated[n] is not None for n in entry.generators)
+        if _states_efficiency(found, entry)
         else replace(entry, efficiency=_line_yield(_own_points(entry.generators, points), entry.time_s, _series(entry)))
         for entry in found.entries
     )
@@ -211,32 +207,39 @@ def _own_points(names: Sequence[str], points: Mapping[str, tuple[YieldPoint, ...
 
 
 def _eluted(
-    found: GeneratorLog, elutions: Sequence[Elution], points: Mapping[str, tuple[YieldPoint, ...]], *, fitted: bool
+    found: GeneratorLog,
+    entries: Sequence[ElutionEntry],
+    elutions: Sequence[Elution],
+    points: Mapping[str, tuple[YieldPoint, ...]],
 ) -> tuple[Estimate, ...]:
-    """Each calculated activity with the interval of its efficiency and of the stated 68Ge."""
-    if fitted:
-        return tuple(_fitted_eluted(found, e, points) for e in elutions)
+    """Each calculated activity with the interval of its efficiency, fitted or stated, and of the stated 68Ge."""
     step = 1e-4
     us = [g.efficiency_u for g in found.generators if g.efficiency_u is not None]
-    shifted = elution_history(found.generators, found.entries, shift=-step)[0] if us else elutions
-    estimates = []
-    for elution, lower in zip(elutions, shifted, strict=True):
-        of_yield = (elution.eluted_mbq - lower.eluted_mbq) / step * max(us, default=0.0)
-        of_ge68 = [
-            p.eluted_mbq * (g.ge68_u_relative or 0.0)
-            for p in elution.parts for g in found.generators if g.name == p.generator
-        ]  # fmt: skip
-        u = math.hypot(of_yield, *of_ge68)
-        known = bool(us) or any(g.ge68_u_relative for g in found.generators)
-        value = elution.eluted_mbq
-        estimates.append(
-            Estimate(
-                value=value, low=value - _NORMAL_95 * u if known else None, high=value + _NORMAL_95 * u if known else None,
-                n=1, method="normal interval, first-order propagation (JCGM 100)" if known else "none",
-                note="" if known else "no uncertainty of the 68Ge activity or of the yield was stated",
-            )
-        )  # fmt: skip
-    return tuple(estimates)
+    shifted = elution_history(found.generators, entries, shift=-step)[0] if us else elutions
+    return tuple(
+        _stated_eluted(found, elution, (elution.eluted_mbq - lower.eluted_mbq) / step * max(us, default=0.0))
+        if _states_efficiency(found, entry)
+        else _fitted_eluted(found, elution, points)
+        for entry, elution, lower in zip(found.entries, elutions, shifted, strict=True)
+    )
+
+
+def _states_efficiency(found: GeneratorLog, entry: ElutionEntry) -> bool:
+    """Whether an elution has an efficiency of its own, or all of its generators have one."""
+    stated = {g.name for g in found.generators if g.efficiency is not None}
+    return entry.efficiency is not None or set(entry.generators) <= stated
+
+
+def _stated_eluted(found: GeneratorLog, elution: Elution, of_yield_mbq: float) -> Estimate:
+    """Interval from what was stated: uncertainty that the yield brings [MBq], and that of the 68Ge of each part."""
+    relative = {g.name: g.ge68_u_relative for g in found.generators}
+    u = math.hypot(of_yield_mbq, *(p.eluted_mbq * (relative[p.generator] or 0.0) for p in elution.parts))
+    value = elution.eluted_mbq
+    if not u:
+        return Estimate(value=value, low=None, high=None, n=1, method="none",
+                        note="no uncertainty of the 68Ge activity or of the yield was stated")  # fmt: skip
+    return Estimate(value=value, low=value - _NORMAL_95 * u, high=value + _NORMAL_95 * u, n=1,
+                    method="normal interval, first-order propagation (JCGM 100)")  # fmt: skip
 
 
 def _fitted_eluted(found: GeneratorLog, elution: Elution, points: Mapping[str, tuple[YieldPoint, ...]]) -> Estimate:

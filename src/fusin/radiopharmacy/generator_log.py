@@ -320,7 +320,7 @@ def _entry(
     if len(set(chosen)) < len(chosen) or not chosen:
         raise InputError(fields.where, "generator", "+".join(chosen) or "nothing", "each generator once")
     share = fields.number("yield", above=0.0, most=1.0)
-    activity = fields.activity_mbq("eluted")
+    activity = fields.activity_mbq("eluted", zero=True)
     percent = fields.number("eluted_u_percent", least=0.0)
     read = _time(fields, "reference_time", "reference_min")
     if activity is not None and read is None:
@@ -330,16 +330,17 @@ def _entry(
             where=fields.where, raw=None, used=clock.json(time_s),
         )  # fmt: skip
     ratio_time = _time(fields, "breakthrough_time", "breakthrough_min")
+    in_eluate = fields.activity_mbq("ge68_eluate", zero=True)
     entry = ElutionEntry(
         time_s=time_s, generators=chosen, efficiency=own_yield if share is None else share,
         measured_mbq=activity,
         measured_u_mbq=None if activity is None or percent is None else activity * percent / 100.0,
         measured_s=None if read is None else clock.seconds(read, fields.where, "reference_time"),
-        volume_ml=fields.number("volume_ml", above=0.0),
-        breakthrough_percent=fields.number("breakthrough_percent", least=0.0),
+        volume_ml=fields.number("volume_ml", least=1e-6, most=1e6),
+        breakthrough_percent=fields.number("breakthrough_percent", least=0.0, most=100.0),
         breakthrough_of=fields.word("breakthrough_of", DENOMINATORS),
         breakthrough_s=None if ratio_time is None else clock.seconds(ratio_time, fields.where, "breakthrough_time"),
-        ge68_eluate_bq=fields.number("ge68_eluate_bq", least=0.0),
+        ge68_eluate_bq=None if in_eluate is None else 1e6 * in_eluate,
         where=fields.where,
     )  # fmt: skip
     for unit in ACTIVITY_UNITS:
@@ -400,7 +401,10 @@ def _rules(fields: Fields, options: GeneratorOptions) -> GeneratorRules:
     if elutions is None and months is None and name != "none":
         rule = known[name or "itm"]
         elutions, months, source = float(rule["elutions"]), float(rule["months"]), str(rule["source"])
-    limit, of = number("breakthrough_limit_percent", above=0.0), fields.word("breakthrough_limit_of", DENOMINATORS)
+    limit, of = (
+        number("breakthrough_limit_percent", least=1e-9, most=100.0),
+        fields.word("breakthrough_limit_of", DENOMINATORS),
+    )
     of = options.rules.get("breakthrough_limit_of") or of
     if (limit is None) != (of is None):
         raise InputError(fields.where, "breakthrough limit", "a limit or a denominator alone",

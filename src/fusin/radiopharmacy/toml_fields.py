@@ -18,6 +18,9 @@ __all__ = ["ACTIVITY_UNITS", "Fields", "bound", "read_toml"]
 ACTIVITY_UNITS = {"mbq": 1.0, "gbq": 1000.0, "kbq": 1e-3, "bq": 1e-6, "mci": 37.0, "uci": 0.037}
 """MBq per unit; a curie is 3.7e10 Bq exactly."""
 
+# One decay in eleven days, and more than any source on earth: beyond them an exponent was mistyped.
+_LEAST_MBQ, _MOST_MBQ = 1e-12, 1e12
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The document of a TOML file.
@@ -81,21 +84,29 @@ class Fields:
             raise InputError(self.where, name, value, f"at most {most:g}{hint}")
         return float(value)
 
-    def activity_mbq(self, stem: str, *, above: float | None = 0.0) -> float | None:
+    def activity_mbq(self, stem: str, *, zero: bool = False) -> float | None:
         """An activity in MBq from the one field ``stem_mbq``, ``_gbq``, ``_kbq``, ``_bq``, ``_mci`` or ``_uci`` that is there.
+
+        Parameters
+        ----------
+        stem : name without its unit
+        zero : whether 0 is an answer
 
         Raises
         ------
         InputError
-            For two of them, and for what :meth:`number` refuses.
+            For two of them, for a magnitude that no source has, and for what :meth:`number` refuses.
         """
         found = [(n, f) for n, f in ((f"{stem}_{u}", f) for u, f in ACTIVITY_UNITS.items()) if self.take(n) is not None]
         if len(found) > 1:
             raise InputError(self.where, stem, " and ".join(n for n, _ in found), "one unit")
         if not found:
             return None
-        value = self.number(found[0][0], above=above)
-        return None if value is None else value * found[0][1]
+        name, factor = found[0]
+        value = self.number(name, least=0.0) if zero else self.number(name, above=0.0)
+        if value and not _LEAST_MBQ < value * factor < _MOST_MBQ:
+            raise InputError(self.where, name, value, "an activity that exists")
+        return None if value is None else value * factor
 
     def whole(self, name: str, *, least: int = 0) -> int | None:
         """A whole number, or None when absent."""
