@@ -238,6 +238,13 @@ def _keys(value: Any) -> set[str]:
         ("dispense", "dispense fusin-demo/vial/day.toml --what-if later=15 --json"),
         ("evidence", "evidence --topic detection --forest detection --discrepancies --json"),
         ("evidence", "evidence check {}/claims.toml --json"),
+        ("release", "release fusin-demo/vial/batch.toml --record new.fusin --actor Q --json"),
+        ("release", "release fusin-demo/vial/batch-on-hold.toml --json"),
+        ("release", "release specifications --json"),
+        ("release", "release specifications pentixafor-daniel-2023 --json"),
+        ("release", "release recipes --json"),
+        ("release", "release trail fusin-demo/vial/record.fusin --json"),
+        ("release", "release verify fusin-demo/vial/record.fusin --json"),
         (
             "assay",
             "assay binding fusin-demo/bench/competition.csv --kd-nm 0.5 --radioligand-nm 0.2 --model one-site --json",

@@ -23,6 +23,13 @@ from fusin.radiopharmacy.dispensing_files import PATIENT_DOSES
 from fusin.radiopharmacy.dispensing_tables import DOSE_COLUMNS
 from fusin.radiopharmacy.generator_log import ELUTION_LOG
 from fusin.radiopharmacy.generator_tables import ELUTION_COLUMNS
+from fusin.radiopharmacy.release_tables import (
+    ACTIVITY_COLUMNS,
+    EXPIRY_COLUMNS,
+    RELEASE_TEST_COLUMNS,
+    SPECIFICATION_COLUMNS,
+    TRAIL_COLUMNS,
+)
 from fusin.report import counts_report
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
@@ -132,6 +139,15 @@ OUTPUTS = (
         PIECE_COLUMNS,
     ),
     ("doses", "`tables/doses.csv` of [`fusin dispense`](dispense.md): one row per dose.", DOSE_COLUMNS),
+    ("release tests", "`tables/release-tests.csv` of [`fusin release`](release.md): one row per test.", RELEASE_TEST_COLUMNS),
+    ("release expiry", "`tables/release-expiry.csv` of [`fusin release`](release.md): one row per limit.", EXPIRY_COLUMNS),
+    ("release activities", "`tables/release-activities.csv` of [`fusin release`](release.md).", ACTIVITY_COLUMNS),
+    (
+        "specification",
+        "`tables/specification.csv` of [`fusin release specifications`](release.md#fusin-release-specifications).",
+        SPECIFICATION_COLUMNS,
+    ),
+    ("record trail", "`tables/record-trail.csv` of [`fusin release trail`](release.md#fusin-release-trail).", TRAIL_COLUMNS),
     (
         "consistency",
         "`tables/consistency.csv` of [`fusin evidence check`](evidence.md): one row per check, the worst first.",
