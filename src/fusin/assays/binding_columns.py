@@ -171,6 +171,9 @@ def recognise(columns: Sequence[str], where: str, *, unit: str | None = None, re
     InputError
         When no column is a concentration with a unit, or none or several could be the response.
     """
+    twice = sorted({c for c in columns if list(columns).count(c) > 1 and c})
+    if twice:
+        raise InputError(where, f"column {twice[0]}", f"{list(columns).count(twice[0])} times", "each column once")
     amounts = {c: a for c in columns if (a := _amount(c)) is not None}
     taken: set[str] = set()
     kd = _first(amounts, _KD, taken)

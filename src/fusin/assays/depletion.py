@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.assays.models import LN10, Model, bounded_exp, log_candidates
+from fusin.assays.models import LN10, Model, bounded_exp, decades_around, kd_domain, log_candidates
 from fusin.errors import InputError
 
 __all__ = [
@@ -159,6 +159,7 @@ competition_depleted = Model(
         "ns": [1e-4, 3e-3, 0.03, 0.2],
         "bmax": [float(np.max(x[1])) * f for f in (0.03, 0.3, 3.0)],
     },
+    domain=lambda x: decades_around(x[0], "log_ki"),
     citation="GraphPad Prism 8 Curve Fitting Guide, One site - accounting for ligand depletion",
 )
 """``x`` has two rows: log10 molar competitor and added radioligand [cpm]; ``kd_counts`` is to be fixed."""
@@ -168,6 +169,7 @@ saturation_depleted = Model(
     parameters=("bmax", "log_kd", "ns", "background", "counts_per_nm"),
     function=_saturation,
     formula="Y = root of -(1 + NS) Y² + (KdC (1 + NS) + X + 2 X NS + Bmax) Y - X (NS KdC + X NS + Bmax), + background",
+    domain=kd_domain,
     citation="GraphPad Prism 7 Curve Fitting Guide, One site - Total, accounting for ligand depletion",
 )
 """``x`` is the added radioligand [nM]; ``counts_per_nm`` turns it into counts and is to be fixed; it takes starting values."""

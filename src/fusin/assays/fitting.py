@@ -244,7 +244,15 @@ def _problem(datasets: Sequence[Dataset], shared: Collection[str]) -> tuple[Prob
         rows = slice(at, at + data.y.size)
         pieces.append(Piece(data.model.function, data.x, tuple(slots), constants, rows))
         at += data.y.size
-    return Problem(tuple(names), tuple(pieces), np.concatenate([d.y for d in datasets])), bases
+    low, high = np.full(len(names), -math.inf), np.full(len(names), math.inf)
+    for data, piece in zip(datasets, pieces, strict=True):
+        limits = data.model.domain(data.x)
+        for parameter, slot in zip(data.model.parameters, piece.slots, strict=True):
+            if slot is not None and parameter in limits:
+                # A shared parameter may be wherever one of its curves can have it.
+                low[slot] = limits[parameter][0] if np.isinf(low[slot]) else min(low[slot], limits[parameter][0])
+                high[slot] = limits[parameter][1] if np.isinf(high[slot]) else max(high[slot], limits[parameter][1])
+    return Problem(tuple(names), tuple(pieces), np.concatenate([d.y for d in datasets]), low, high), bases
 
 
 def _refuse_few(problem: Problem, what: str) -> None:

@@ -78,11 +78,14 @@ class Problem:
     names : of the k free parameters
     pieces : the curves
     y : (n,) responses
+    low, high : (k,) limits beyond which parameters are not followed
     """
 
     names: tuple[str, ...]
     pieces: tuple[Piece, ...]
     y: FloatArray
+    low: FloatArray
+    high: FloatArray
 
     def curve(self, theta: FloatArray) -> FloatArray:
         """All curves for parameters of shape (..., k): shape (..., n)."""
@@ -228,6 +231,7 @@ def _evaluate(
         slope_size = np.max(np.abs(jacobian), axis=(-2, -1), initial=0.0)
     # NaN compares as false, so that it counts as bad too.
     bad = ~((rss <= _HUGE) & (slope_size <= _HUGE))
+    bad |= ((theta < problem.low) | (theta > problem.high)).any(axis=-1)
     return residual, jacobian, np.where(bad, np.inf, rss)
 
 

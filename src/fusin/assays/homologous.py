@@ -13,7 +13,7 @@ from fusin.assays.binding_results import CurveBinding, Quantity, linear_nm
 from fusin.assays.binding_tables import Points
 from fusin.assays.fitting import fit
 from fusin.assays.intervals import IntervalMethod, intervals, profiled
-from fusin.assays.models import LN10, Model, bounded_exp, log_span
+from fusin.assays.models import LN10, Model, bounded_exp, kd_domain, log_span
 from fusin.assays.noise import Noise
 from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
@@ -37,6 +37,7 @@ homologous = Model(
     formula="Y = Bmax Hot / (Hot + Cold + Kd) + NS Hot",
     linear=("bmax", "ns"),
     candidates=lambda x: {"log_kd": np.log10(log_span(x[1], 16, below=0.1, above=3.0)).tolist()},
+    domain=lambda x: kd_domain(x[1]),
     citation="GraphPad Prism 7 Curve Fitting Guide, Homologous competition, two concentrations of hot ligand",
 )
 """``x`` has two rows: hot and cold ligand [nM]; ``log_kd`` is log10 nM and Bmax has the unit of the response."""

@@ -45,6 +45,8 @@ _EXACT = "the curve goes through every point"
 _FARTHEST = 2000.0
 _TURNS = 60
 _FLAT = 1e-3
+# A fall of the sum of squares, in units of s², that counts as another minimum and not as rounding.
+_LOWER = 1e-4
 _CLOSE = 1e-6
 
 
@@ -193,7 +195,7 @@ class _Walk:
             if not at.size:
                 return None
             theta, rss = self._solve(at)
-            lower = rss < base * (1 - 1e-7)
+            lower = rss < base - _LOWER * self.found.variance
             if lower.any():
                 best: FloatArray = theta[int(np.argmin(rss))]
                 return best

@@ -40,6 +40,10 @@ def _no_candidates(x: FloatArray) -> Mapping[str, Sequence[float]]:
     return {}
 
 
+def _no_domain(x: FloatArray) -> Mapping[str, tuple[float, float]]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Model:
     """One curve.
@@ -55,6 +59,7 @@ class Model:
     citation : where the equation stands
     canonical : of all parameter sets that give the same curve (exchanged exponentials, a slope with the other sign), the
         one that is reported
+    domain : from ``x``, limits beyond which a parameter is not followed: there curves differ by rounding only
     """
 
     name: str
@@ -65,6 +70,7 @@ class Model:
     candidates: Candidates = field(default=_no_candidates)
     citation: str = ""
     canonical: Callable[[tuple[float, ...]], tuple[float, ...]] = tuple
+    domain: Callable[[FloatArray], Mapping[str, tuple[float, float]]] = _no_domain
 
     def __call__(self, x: FloatArray, **values: Any) -> Any:
         """The curve at ``x``.
@@ -139,6 +145,24 @@ def log_candidates(log_x: FloatArray) -> dict[str, Sequence[float]]:
     return {"log_ic50": np.linspace(low, high, 13).tolist(), "hill": slopes}
 
 
+def decades_around(log_x: FloatArray, *names: str) -> dict[str, tuple[float, float]]:
+    """Six decades beyond the log concentrations on either side, for the parameters named."""
+    finite = np.asarray(log_x, dtype=float).ravel()
+    finite = finite[np.isfinite(finite)]
+    if not finite.size:
+        return {}
+    # Curves over another axis than decades (NIST Rat42 is in days) have a span of their own.
+    beyond = max(6.0, 2.0 * float(np.ptp(finite)))
+    return dict.fromkeys(names, (float(finite.min()) - beyond, float(finite.max()) + beyond))
+
+
+def kd_domain(x: FloatArray) -> dict[str, tuple[float, float]]:
+    """Six decades around the positive concentrations, for the logarithms of dissociation constants."""
+    positive = np.asarray(x, dtype=float)
+    positive = positive[(positive > 0) & np.isfinite(positive)]
+    return decades_around(np.log10(positive), "log_kd", "log_kd_low")
+
+
 def log_span(x: FloatArray, count: int, *, below: float = 1.0, above: float = 1.0) -> list[float]:
     """Values between the smallest and the largest positive ``x``, equally spaced on a log scale."""
     positive = np.asarray(x, dtype=float)
@@ -170,6 +194,7 @@ one_site = Model(
     formula="Y = start + (end - start) / (1 + 10^(logIC50 - X))",
     linear=("start", "end"),
     candidates=lambda x: {"log_ic50": log_candidates(x)["log_ic50"]},
+    domain=lambda x: decades_around(x, "log_ic50"),
     citation="GraphPad Prism 8 Curve Fitting Guide, One site - Fit logIC50",
 )
 """X: log10 concentration; ``start`` without compound, ``end`` at complete displacement."""
@@ -181,6 +206,7 @@ variable_slope = Model(
     formula="Y = start + (end - start) / (1 + 10^(Hill (logIC50 - X)))",
     linear=("start", "end"),
     candidates=log_candidates,
+    domain=lambda x: decades_around(x, "log_ic50"),
     canonical=lambda p: p if p[3] >= 0 else (p[1], p[0], p[2], -p[3]),
     citation="four-parameter logistic; Ritz et al., PLoS ONE 2015;10:e0146021 (LL.4)",
 )
@@ -192,6 +218,7 @@ hyperbola = Model(
     formula="Y = Bmax X / (Kd + X)",
     linear=("bmax",),
     candidates=kd_candidates,
+    domain=kd_domain,
     citation="GraphPad Prism 7 Curve Fitting Guide, One site - Specific binding",
 )
 

@@ -17,7 +17,7 @@ from fusin.assays.depletion import AVOGADRO, kd_in_counts, nonspecific_depleted,
 from fusin.assays.fitting import Dataset, Fit, fit, fit_global
 from fusin.assays.intervals import IntervalMethod, intervals, profiled
 from fusin.assays.model_choice import Comparison, compare_models
-from fusin.assays.models import LN10, Model, bounded_exp, hyperbola, kd_candidates
+from fusin.assays.models import LN10, Model, bounded_exp, hyperbola, kd_candidates, kd_domain
 from fusin.assays.noise import Noise
 from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
@@ -73,6 +73,7 @@ total_binding = Model(
     formula="Y = Bmax X / (Kd + X) + NS X + background",
     linear=("bmax", "ns", "background"),
     candidates=kd_candidates,
+    domain=kd_domain,
     citation="GraphPad Prism 7 Curve Fitting Guide, One site - Fit total and nonspecific binding",
 )
 nonspecific_line = Model(
@@ -89,6 +90,7 @@ two_sites = Model(
     formula="Y = Bmax1 X / (Kd1 + X) + Bmax2 X / (Kd2 + X)",
     linear=("bmax", "bmax_low"),
     candidates=_two_candidates,
+    domain=kd_domain,
     canonical=_high_first,
 )
 two_sites_total = Model(
@@ -98,6 +100,7 @@ two_sites_total = Model(
     formula="Y = Bmax1 X / (Kd1 + X) + Bmax2 X / (Kd2 + X) + NS X + background",
     linear=("bmax", "bmax_low", "ns", "background"),
     candidates=_two_candidates,
+    domain=kd_domain,
     canonical=_high_first,
 )
 
