@@ -130,3 +130,14 @@ def test_a_yield_that_rises_reaches_no_minimum():
 def test_elutions_within_one_minute_have_no_trend():
     together = tuple(YieldPoint(number=i, time_s=float(i), value=v) for i, v in enumerate(NOISY, start=1))
     assert fit_yields(together, series="G").slope_per_month is None
+
+
+def test_predictions_cover_the_next_elution():
+    rng = np.random.default_rng(11)
+    truth = 0.74 - 0.01 * np.arange(9)
+    hits = 0
+    for _ in range(1000):
+        values = truth + 0.012 * rng.standard_normal(9)
+        expected = predict(points(values[:8]), 8 * MONTH_S)
+        hits += expected.low <= values[8] <= expected.high
+    assert 930 <= hits <= 970
