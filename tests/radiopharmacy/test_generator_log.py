@@ -261,3 +261,21 @@ def test_an_activity_that_no_source_has_is_refused(activity):
     options = GeneratorOptions(ge68_mbq=activity, yields=(0.7,), elute_at=(0.0,))
     with pytest.raises(InputError, match="an activity that exists"):
         read_generator(None, options, NoticeLog())
+
+
+def test_a_generator_without_stated_uncertainty_adds_none_to_the_pool(tmp_path):
+    text = """
+[[generator]]
+name = "A"
+ge68_mbq = 1850
+yield = 0.7
+yield_u = 0.02
+[[generator]]
+name = "B"
+ge68_mbq = 700
+yield = 0.6
+[[elution]]
+time_min = 0
+"""
+    pooled = assessed(tmp_path, text, GeneratorOptions(), name="pool.toml")[0].eluted[0]
+    assert pooled.high - pooled.value == pytest.approx(1.96 * 0.02 * 1850.3, rel=1e-3)

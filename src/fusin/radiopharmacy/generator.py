@@ -301,7 +301,7 @@ def elution_history(
     entries: Sequence[ElutionEntry],
     *,
     efficiency: Mapping[str, float] | None = None,
-    shift: float = 0.0,
+    shift: Mapping[str, float] | None = None,
     follow_measured: bool = False,
 ) -> tuple[tuple[Elution, ...], dict[str, State]]:
     """Calculate every elution of a log, and the state after the last one.
@@ -311,7 +311,7 @@ def elution_history(
     generators : with unique names
     entries : in rising order of time
     efficiency : by generator, for those that state none
-    shift : added to every efficiency, to see how the result depends on it
+    shift : by generator, added to every efficiency, to see how the result depends on it
     follow_measured : leave on the column what was measured to be left, where there is a measurement; a pooled
         measurement is shared in proportion to the calculated parts
 
@@ -331,7 +331,8 @@ def elution_history(
             if name not in states:
                 raise InputError(entry.where, "generator", name, "one of " + ", ".join(states))
             columns[name] = states[name].on_column_mbq(entry.time_s)
-            wanted[name] = columns[name] * (_efficiency(states[name].generator, entry, efficiency) + shift)
+            share = _efficiency(states[name].generator, entry, efficiency) + (shift or {}).get(name, 0.0)
+            wanted[name] = columns[name] * share
         parts = tuple(_part(states[name], entry.time_s, columns[name], wanted[name]) for name in entry.generators)
         elution = Elution(number=number, entry=entry, parts=parts)
         found.append(elution)

@@ -213,11 +213,12 @@ def _eluted(
     points: Mapping[str, tuple[YieldPoint, ...]],
 ) -> tuple[Estimate, ...]:
     """Each calculated activity with the interval of its efficiency, fitted or stated, and of the stated 68Ge."""
-    step = 1e-4
-    us = [g.efficiency_u for g in found.generators if g.efficiency_u is not None]
-    shifted = elution_history(found.generators, entries, shift=-step)[0] if us else elutions
+    # The yields of one generator share their uncertainty: a small common step of all, scaled up, is first order.
+    step = 1e-3
+    steps = {g.name: -step * g.efficiency_u for g in found.generators if g.efficiency_u}
+    shifted = elution_history(found.generators, entries, shift=steps)[0] if steps else elutions
     return tuple(
-        _stated_eluted(found, elution, (elution.eluted_mbq - lower.eluted_mbq) / step * max(us, default=0.0))
+        _stated_eluted(found, elution, (elution.eluted_mbq - lower.eluted_mbq) / step)
         if _states_efficiency(found, entry)
         else _fitted_eluted(found, elution, points)
         for entry, elution, lower in zip(found.entries, elutions, shifted, strict=True)
