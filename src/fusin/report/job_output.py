@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fusin.errors import InputError
 from fusin.files import write_bytes_atomically
-from fusin.provenance import InputFile, Notice, Provenance, canonical_json, sha256_of, versions
+from fusin.provenance import InputFile, Method, Notice, Provenance, canonical_json, sha256_of, versions
 from fusin.report.job_page import ReportTable, Section, render_job_html
 from fusin.report.plate import Figure
 from fusin.report.table_text import Shown, csv_text, markdown_table, word_html
@@ -103,8 +103,8 @@ class JobOutput:
         }
 
 
-def provenance_of(inputs: Iterable[Path], parameters: Mapping[str, Any]) -> Provenance:
-    """Inputs by name and digest (of a folder, the files of a reading in it), parameters, and versions."""
+def provenance_of(inputs: Iterable[Path], parameters: Mapping[str, Any], methods: Iterable[Method] = ()) -> Provenance:
+    """Inputs by name and digest (of a folder, the files of a reading in it), parameters, methods, and versions."""
     listed: list[InputFile] = []
     for path in inputs:
         if path.is_dir():
@@ -115,6 +115,7 @@ def provenance_of(inputs: Iterable[Path], parameters: Mapping[str, Any]) -> Prov
     return Provenance(
         inputs=tuple(listed),
         parameters=parameters,
+        methods=tuple(methods),
         versions=versions("numpy", "scipy", "pandas", "statsmodels", "lifelines"),
     )
 
@@ -214,7 +215,7 @@ def joined(title: str, outputs: Mapping[str, JobOutput]) -> JobOutput:
                 replace(
                     section,
                     name=f"{name}-{section.name}",
-                    title=f"{output.title}: {section.title[:1].lower()}{section.title[1:]}",
+                    title=f"{output.title} · {section.title}",
                     tables=tuple(replace(t, name=f"{name}-{t.name}") for t in section.tables),
                     figures=tuple(replace(f, name=f"{name}-{f.name}") for f in section.figures),
                 )
@@ -231,6 +232,7 @@ def joined(title: str, outputs: Mapping[str, JobOutput]) -> JobOutput:
         provenance=Provenance(
             inputs=tuple(inputs.values()),
             parameters={name: o.provenance.parameters for name, o in outputs.items()},
+            methods=tuple({m.id: m for o in outputs.values() for m in o.provenance.methods}.values()),
             versions=found,
         ),
         files={f"{name}-{file}": text for name, o in outputs.items() for file, text in o.files.items()},
