@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from fusin.files import write_bytes_atomically
 from fusin.provenance import Notice, Provenance
-from fusin.report.plate import SINGLE_MM, Figure
+from fusin.report.plate import DOUBLE_MM, SINGLE_MM, Figure
 from fusin.report.table_text import Shown, csv_text, html_table, print_table
 from fusin.report.wording import DASH, SEVERITIES, any_value, flat
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_ROWS", "ReportTable", "Section", "render_job_html", "render_job_report"]
 
+MIDDLE_SHARE = 0.85
 MOST_ROWS = 200
 """Rows of a table that the page prints; the whole table can be saved from the page as CSV."""
 
@@ -203,10 +204,17 @@ def _figure(figure: Figure) -> dict[str, Any]:
     return {
         "svg": Markup(figure.svg),
         "caption": figure.caption,
-        "wide": figure.width_mm > SINGLE_MM,
+        "size": _size(figure),
         "file": f"{figure.name}.svg",
         "data": _data_uri("image/svg+xml", figure.standalone()),
     }
+
+
+def _size(figure: Figure) -> str:
+    """Class of a figure, so that its type is as large on the page as that of the others."""
+    if figure.width_mm <= SINGLE_MM:
+        return "single"
+    return "middle" if figure.width_mm < MIDDLE_SHARE * DOUBLE_MM else "wide"
 
 
 def _data_uri(kind: str, text: str) -> str:
