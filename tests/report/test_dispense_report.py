@@ -69,3 +69,12 @@ def test_the_demonstration_serves_everybody_from_two_vials(tmp_path):
     assert sum(p["amounts"][0]["amount"] for p in output.document["patients"] if p["vial"] == "noon") == pytest.approx(
         5.0 * output.document["vials"][1]["used_ml"]
     )
+
+
+def test_doses_of_two_days_are_printed_with_their_days():
+    options = DispenseOptions(
+        vial={"activity_mbq": 20000.0, "volume_ml": 20.0, "nuclide": "Lu-177", "reference_time": "2026-07-20T08:00"},
+        patients=("P1=7400@2026-07-20T10:00", "P2=7400@2026-07-21T10:00"),
+    )
+    sheet = dispense_report(None, options=options, log=NoticeLog()).files["draw-sheet.html"]
+    assert "2026-07-21 10:00" in sheet

@@ -279,27 +279,23 @@ def _impossible(
     order: Order, vial: Vial, volume: float, first_s: float, rules: DispenseRules, clock: Clock
 ) -> tuple[str, str]:
     last, binding = last_injection_s(order, vial, rules)
-    at = clock.text(first_s, day=False)
+    at = clock.text(first_s)
     if last < first_s - 1e-6:
         if binding == "expiry":
             return (
-                f"{order.id} at {at} is later than the expiry of vial {vial.name}, {clock.text(last, day=False)}",
+                f"{order.id} at {at} is later than the expiry of vial {vial.name}, {clock.text(last)}",
                 binding,
             )
         cap = cap_ml(order, vial, rules)
-        when = (
-            f"the last possible injection is {clock.text(last, day=False)}"
-            if math.isfinite(last)
-            else "it never can be"
-        )
+        when = f"the last possible injection is {clock.text(last)}" if math.isfinite(last) else "it never can be"
         return (
             f"{order.id} needs {volume:.3f} mL of vial {vial.name} at {at}, at most {cap.ml:.3f} mL are possible "
             f"({limit_words(binding)}); {when}",
             binding,
         )
-    ready = clock.text(vial.available_s, day=False)
+    ready = clock.text(vial.available_s)
     return (
-        f"{order.id} has to be injected by {clock.text(order.latest_s, day=False)}, vial {vial.name} is ready at {ready}",
+        f"{order.id} has to be injected by {clock.text(order.latest_s)}, vial {vial.name} is ready at {ready}",
         "not_available",
     )
 

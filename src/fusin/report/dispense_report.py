@@ -13,7 +13,7 @@ from fusin.radiopharmacy.dispensing_plan import DispensePlan, limit_words, plan_
 from fusin.radiopharmacy.dispensing_tables import DOSE_COLUMNS, dispense_json, dose_rows
 from fusin.radiopharmacy.dispensing_whatif import WhatIf, what_if
 from fusin.report.dispense_figures import vial_figure
-from fusin.report.dispense_sheet import draw_sheet_html
+from fusin.report.dispense_sheet import draw_sheet_html, time_text
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.table_text import Shown
 from fusin.tabular.rows import to_frame
@@ -87,8 +87,8 @@ def _sheet(plan: DispensePlan) -> JobSection:
     clock = plan.clock
     rows = [
         {
-            "draw at": clock.text(s.draw_s, day=False), "patient": s.order.id, "vial": s.vial, "draw mL": s.volume_ml,
-            "MBq at the draw": s.activity_mbq, "inject at": clock.text(s.injection_s, day=False),
+            "draw at": time_text(plan, s.draw_s), "patient": s.order.id, "vial": s.vial, "draw mL": s.volume_ml,
+            "MBq at the draw": s.activity_mbq, "inject at": time_text(plan, s.injection_s),
             "MBq at injection": s.injection_mbq, "measured, at": "drawn" if s.order.drawn_ml is not None else _BLANK,
         }
         for s in plan.servings if s.served
@@ -103,7 +103,7 @@ def _sheet(plan: DispensePlan) -> JobSection:
     missed = [
         {
             "patient": s.order.id, "would need mL": s.volume_ml, "of vial": s.vial,
-            "at": clock.text(s.injection_s, day=False), "binding": limit_words(s.binding), "why": s.reason,
+            "at": time_text(plan, s.injection_s), "binding": limit_words(s.binding), "why": s.reason,
         }
         for s in plan.servings if not s.served
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def _doses(plan: DispensePlan) -> JobSection:
     frame = to_frame(dose_rows(plan), DOSE_COLUMNS)
     for name in sorted({n for s in plan.servings for n in s.amounts}):
         frame[name] = [s.amounts.get(name) for s in plan.servings]
-    frame["latest_injection_time"] = [plan.clock.text(s.latest_s, day=False) for s in plan.servings]
+    frame["latest_injection_time"] = [time_text(plan, s.latest_s) for s in plan.servings]
     frame["latest_binding"] = [limit_words(s.latest_binding) if s.latest_binding else None for s in plan.servings]
     shown = [
         Shown(name="id", heading="patient"), Shown(name="served", heading="served"),

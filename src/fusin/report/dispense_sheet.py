@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from html import escape
 
 from fusin.radiopharmacy.dispensing_plan import DispensePlan, Serving
 
-__all__ = ["draw_sheet_html"]
+__all__ = ["draw_sheet_html", "time_text"]
 
 _CSS = """
 @page { size: A4 landscape; margin: 12mm; }
@@ -65,14 +66,22 @@ def draw_sheet_html(plan: DispensePlan) -> str:
     )
 
 
-def _row(plan: DispensePlan, s: Serving) -> str:
+def time_text(plan: DispensePlan, seconds: float | None) -> str:
+    """Time of day; with the day where the doses of a plan lie on several days, or this time on another one."""
     clock = plan.clock
+    moments = [t for s in plan.servings for t in (s.draw_s, s.injection_s) if t is not None]
+    days = {clock.text(t)[:10] for t in (*moments, seconds) if t is not None and math.isfinite(t)}
+    one_day = len(days) <= 1 or clock.origin is None
+    return clock.text(seconds, day=not one_day)
+
+
+def _row(plan: DispensePlan, s: Serving) -> str:
     done = " (drawn)" if s.order.drawn_ml is not None else ""
     blank = '<td class="blank"></td>'
     return (
-        "<tr>" + _cells([clock.text(s.draw_s, day=False)], "big") + _cells([s.order.id + done, str(s.vial)], "t")
+        "<tr>" + _cells([time_text(plan, s.draw_s)], "big") + _cells([s.order.id + done, str(s.vial)], "t")
         + _cells([f"{s.volume_ml:.3f}"], "big") + _cells([f"{s.activity_mbq:.1f}"], "big") + blank + blank
-        + _cells([clock.text(s.injection_s, day=False), f"{s.injection_mbq:.1f}"]) + blank * 3 + "</tr>"
+        + _cells([time_text(plan, s.injection_s), f"{s.injection_mbq:.1f}"]) + blank * 3 + "</tr>"
     )  # fmt: skip
 
 
