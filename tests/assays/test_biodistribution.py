@@ -194,7 +194,7 @@ def test_a_dose_nobody_measured_is_noted_and_refused_when_strict(tmp_path):
         (",0.01", ",", "amount of the standard"),
         (",0.01", ",0", "above 0"),
         ("60060", "30", "above background"),
-        ("12060,60", "12060,0", "above 0"),
+        ("12060,60", "12060,0", "at least 0.001"),
         ("12060", "12 060 cpm", "plain number"),
         (",blank,60", ",other,60", "one of"),
         ("T12:04:00", " later", "ISO time"),

@@ -47,6 +47,8 @@ TAIL, CARCASS = "tail", "carcass"
 """Names of tissues that mean something: the place of injection, and what is left of the animal."""
 
 _SCATTER_P = 0.01
+# In any unit that is used here; what is smaller is a slip, and its reciprocal has no meaning.
+_TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -240,7 +242,7 @@ def tissue_mass(
             )
     if mass_g is None:
         return None
-    if not mass_g > 0:
+    if not mass_g > _TINY:
         raise InputError(where, "mass_g", mass_g, "a wet mass above 0")
     return exact(mass_g) if not u_g else measured(mass_g, u_g, "weighing", name)
 
@@ -270,7 +272,7 @@ def calibrate(standards: Sequence[StandardTube], log: NoticeLog) -> Calibration:
         )
     each = []
     for one in standards:
-        if not (math.isfinite(one.amount) and one.amount > 0):
+        if not (math.isfinite(one.amount) and one.amount > _TINY):
             raise InvalidValue(
                 what, f"standard {one.name} holds {one.amount:g} {one.unit}", "an amount above 0", "STANDARD_UNIT"
             )
@@ -316,7 +318,7 @@ def injected_dose(
     InputError
         When nothing was injected, or nothing is left after the tail.
     """
-    if not (math.isfinite(amount.value) and amount.value > 0):
+    if not (math.isfinite(amount.value) and amount.value > _TINY):
         raise InputError(
             where, "injected dose", amount.value, f"more in the full syringe than after injection ({calibration.unit})"
         )
@@ -354,11 +356,11 @@ def organ_values(
     InputError
         For a body weight or counted share that is not positive.
     """
-    if body_weight_g is not None and not body_weight_g > 0:
+    if body_weight_g is not None and not body_weight_g > _TINY:
         raise InputError(f"animal {dose.animal}", "body_weight_g", body_weight_g, "a weight above 0")
     out, whole = [], []
     for one in tissues:
-        if not one.counted_fraction > 0:
+        if not one.counted_fraction > _TINY:
             raise InputError(
                 f"animal {one.animal} {one.organ}",
                 "counted_fraction",

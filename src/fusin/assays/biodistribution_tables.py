@@ -23,20 +23,24 @@ _UNITS = (
 )
 
 
+_LARGEST = 1e9
+"""No mass, volume, activity or uptake is larger in its unit; a number beyond is a slip of the keyboard."""
+
+
 def _text(name: str, meaning: str, *, required: bool = False, label: bool = False) -> InputColumn:
     return InputColumn(name, "string", meaning, required=required, label=label)
 
 
 def _amount(name: str, meaning: str) -> InputColumn:
-    return InputColumn(name, "float64", meaning, least=0.0)
+    return InputColumn(name, "float64", meaning, least=0.0, most=_LARGEST)
 
 
 _ANIMAL = _text("animal", "animal identifier, kept as text", required=True, label=True)
 _GROUP = _text("group", "group: tracer, blocked, model; kept as it is spelt", label=True)
 _TIMES = (
-    InputColumn("time_h", "float64", "time from injection to sacrifice [h]", least=0.0),
-    InputColumn("time_min", "float64", "the same [min], instead of hours", least=0.0),
-    InputColumn("time_d", "float64", "the same [d], instead of hours", least=0.0),
+    InputColumn("time_h", "float64", "time from injection to sacrifice [h]", least=0.0, most=_LARGEST),
+    InputColumn("time_min", "float64", "the same [min], instead of hours", least=0.0, most=_LARGEST),
+    InputColumn("time_d", "float64", "the same [d], instead of hours", least=0.0, most=_LARGEST),
 )
 
 ANIMALS_TABLE = Schema(
@@ -44,7 +48,7 @@ ANIMALS_TABLE = Schema(
     columns=(
         _ANIMAL,
         _GROUP,
-        InputColumn("body_weight_g", "float64", "body weight [g]; needed for SUV", least=0.0),
+        InputColumn("body_weight_g", "float64", "body weight [g]; needed for SUV", least=0.0, most=_LARGEST),
         _text("injection_time", "when the animal was injected, ISO 8601"),
         _text("sacrifice_time", "when it was killed, ISO 8601"),
         *_TIMES,
@@ -73,10 +77,10 @@ SAMPLES_TABLE = Schema(
         InputColumn("kind", "string", "what the tube is", words=KINDS),
         _text("tube", "name of the tube, where the counts stand in a counter file"),
         *COUNT_COLUMNS,
-        InputColumn("mass_g", "float64", "wet mass of the tissue [g]"),
-        InputColumn("mass_mg", "float64", "the same [mg], instead of grams"),
-        InputColumn("full_g", "float64", "tube with tissue [g], instead of a mass"),
-        InputColumn("empty_g", "float64", "empty tube [g]"),
+        InputColumn("mass_g", "float64", "wet mass of the tissue [g]", least=-_LARGEST, most=_LARGEST),
+        InputColumn("mass_mg", "float64", "the same [mg], instead of grams", least=-_LARGEST, most=_LARGEST),
+        InputColumn("full_g", "float64", "tube with tissue [g], instead of a mass", least=-_LARGEST, most=_LARGEST),
+        InputColumn("empty_g", "float64", "empty tube [g]", least=-_LARGEST, most=_LARGEST),
         _amount("mass_u_g", "standard uncertainty of the mass [g]"),
         InputColumn(
             "counted_fraction", "float64", "share of the organ that the tube holds; 1 when absent", least=0.0, most=1.0
@@ -98,10 +102,10 @@ VALUES_TABLE = Schema(
     columns=(
         _ANIMAL,
         _text("organ", "tissue, kept as it is spelt", required=True, label=True),
-        InputColumn("percent_id_per_g", "float64", "%ID/g"),
-        InputColumn("percent_id", "float64", "%ID of the organ"),
-        InputColumn("suv", "float64", "SUV"),
-        InputColumn("value", "float64", "the value, with its unit in `unit`"),
+        InputColumn("percent_id_per_g", "float64", "%ID/g", least=-_LARGEST, most=_LARGEST),
+        InputColumn("percent_id", "float64", "%ID of the organ", least=-_LARGEST, most=_LARGEST),
+        InputColumn("suv", "float64", "SUV", least=-_LARGEST, most=_LARGEST),
+        InputColumn("value", "float64", "the value, with its unit in `unit`", least=-_LARGEST, most=_LARGEST),
         InputColumn("unit", "string", "unit of `value`; %ID/g is assumed with a notice when absent", words=_UNITS),
         _GROUP,
         _text("time", "label of the time point, where it is no number"),
@@ -115,7 +119,7 @@ SUMMARY_TABLE = Schema(
     name="table of means",
     columns=(
         _text("organ", "tissue", required=True, label=True),
-        InputColumn("mean", "float64", "printed mean %ID/g", required=True),
+        InputColumn("mean", "float64", "printed mean %ID/g", required=True, least=-_LARGEST, most=_LARGEST),
         _amount("sd", "printed standard deviation"),
         _amount("sem", "printed standard error of the mean, instead of `sd`"),
         InputColumn("n", "Int64", "animals", required=True, least=1),

@@ -21,17 +21,25 @@ KINDS = (
 )
 
 COUNT_COLUMNS = (
-    InputColumn("counts", "float64", "recorded counts", least=0.0),
+    InputColumn("counts", "float64", "recorded counts", least=0.0, most=1e12),
     InputColumn(
-        "cpm", "float64", "rate of the counter [1/min]; with `counts` absent; 0 or less only after `background`"
+        "cpm",
+        "float64",
+        "rate of the counter [1/min], without `counts`; below 0 only after `background`",
+        least=-1e12,
+        most=1e12,
     ),
-    InputColumn("live_time_s", "float64", "live time of the count [s]", least=0.0),
-    InputColumn("live_time_min", "float64", "live time of the count [min], instead of seconds", least=0.0),
-    InputColumn("real_time_s", "float64", "time on the clock [s]; the live time when absent", least=0.0),
+    InputColumn("live_time_s", "float64", "live time of the count [s]", least=1e-3, most=1e8),
+    InputColumn("live_time_min", "float64", "live time of the count [min], instead of seconds", least=1e-3, most=1e8),
+    InputColumn("real_time_s", "float64", "time on the clock [s]; the live time when absent", least=1e-3, most=1e8),
     InputColumn("start_time", "string", "when the count started, ISO 8601 (other orders only as declared)"),
     InputColumn("end_time", "string", "when it ended, instead of `start_time`"),
     InputColumn(
-        "dead_time_factor", "float64", "true over observed rate, at least 1; not yet applied to `counts`", least=1.0
+        "dead_time_factor",
+        "float64",
+        "true over observed rate, at least 1; not yet applied to `counts`",
+        least=1.0,
+        most=1e3,
     ),
     InputColumn("detector", "string", "detector, where each has its own efficiency"),
 )

@@ -39,6 +39,7 @@ __all__ = [
 
 _WHAT = "ratio"
 BOOTSTRAP = 2000
+_NOTHING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,8 @@ def per_animal_ratio(
         When no animal has a positive denominator.
     """
     top, bottom = _pair(numerators, denominators)
-    usable = bottom > 0
+    # Beyond a ratio of 1e12 the denominator is 0 for any counter.
+    usable = bottom > _NOTHING * np.abs(top)
     if not usable.any():
         raise NotComputable(
             _WHAT, "no animal has a denominator above 0", "a denominator that was measured", "ZERO_DENOMINATOR"
@@ -214,7 +216,7 @@ def ratio_of_summaries(numerator: Summary, denominator: Summary, *, level: float
 
 
 def _of_moments(first: Summary, second: Summary, covariance: float, paired: bool, level: float) -> RatioOfMeans:
-    if second.mean == 0.0:
+    if abs(second.mean) <= _NOTHING * abs(first.mean) or second.mean == 0.0:
         raise NotComputable(_WHAT, "the mean of the denominator is 0", "a denominator above 0", "ZERO_DENOMINATOR")
     ratio = first.mean / second.mean
     n = min(first.n, second.n)
@@ -310,7 +312,7 @@ def bootstrap_ratio(
     if n < 2:
         raise InvalidValue("bootstrap of a ratio", f"{n} animals", "two or more", "TOO_FEW")
     mean = float(bottom.mean())
-    if mean == 0.0:
+    if abs(mean) <= _NOTHING * abs(float(top.mean())) or mean == 0.0:
         raise NotComputable(_WHAT, "the mean of the denominator is 0", "a denominator above 0", "ZERO_DENOMINATOR")
     value = float(top.mean()) / mean
     lost = int((bottoms <= 0).sum())

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["UptakeStudy", "read_uptake"]
 
+_TINY = 1e-12
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UptakeStudy:
@@ -63,7 +65,7 @@ def read_uptake(path: Path, setup: RunSetup, log: NoticeLog) -> UptakeStudy:
         runs[nuclide] = run
         for i, rate in zip((i for i in mine if tubes[i].kind != "blank"), run.rates, strict=True):
             share = tubes[i].row.number("counted_fraction")
-            if share is not None and not share > 0:
+            if share is not None and not share > _TINY:
                 raise InputError(tubes[i].row.where, "counted_fraction", share, "a share above 0")
             rates[i] = pooled_rate([rate]).scaled(1.0 / (1.0 if share is None else share))
     return UptakeStudy(wells=_wells(tubes, rates), standards=_standards(tubes, rates), runs=runs)
@@ -106,7 +108,7 @@ def _standards(tubes: Sequence[_Tube], rates: Mapping[int, Measured]) -> dict[st
     for i, tube in enumerate(tubes):
         if tube.kind == "standard":
             share = tube.row.number("applied_fraction")
-            if share is not None and not share > 0:
+            if share is not None and not share > _TINY:
                 raise InputError(tube.row.where, "applied_fraction", share, "a share above 0")
             found.setdefault(tube.row.text("tracer") or "", []).append(
                 rates[i].scaled(1.0 / (1.0 if share is None else share))
@@ -158,7 +160,7 @@ def _described(row: Row, key: tuple[str, ...]) -> Well:
 def _with(well: Well, fraction: str, rate: Measured, row: Row) -> Well:
     cells, protein = row.number("cells_million"), row.number("protein_mg")
     for field, value in (("cells_million", cells), ("protein_mg", protein)):
-        if value is not None and not value > 0:
+        if value is not None and not value > _TINY:
             raise InputError(row.where, field, value, "a number above 0")
     cells = well.cells_million if cells is None else cells
     protein = well.protein_mg if protein is None else protein

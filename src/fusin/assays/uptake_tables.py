@@ -33,16 +33,16 @@ UPTAKE_TABLE = Schema(
         ),
         InputColumn("tracer", "string", "tracer; two tracers in one well are a dual label", label=True),
         InputColumn("nuclide", "string", "nuclide of the tracer, where several are counted; else --nuclide"),
-        InputColumn("time_min", "float64", "incubation time, or time after the wash for efflux [min]", least=0.0),
-        InputColumn("time_h", "float64", "the same [h], instead of minutes", least=0.0),
+        InputColumn("time_min", "float64", "incubation time, or time after the wash for efflux [min]", least=0.0, most=1e9),
+        InputColumn("time_h", "float64", "the same [h], instead of minutes", least=0.0, most=1e9),
         InputColumn("phase", "string", "`uptake` unless it says efflux", words=_PHASES),
         InputColumn("experiment", "string", "independent experiment; wells of one are not independent"),
         *COUNT_COLUMNS,
         InputColumn("counted_fraction", "float64", "share of the fraction that was counted; 1 when absent", least=0.0, most=1.0),
-        InputColumn("applied_fraction", "float64", "standard: share of the applied activity in it; 1 when absent", least=0.0),
-        InputColumn("cells_million", "float64", "cells in the well [1e6]", least=0.0),
-        InputColumn("protein_mg", "float64", "protein in the well [mg]", least=0.0),
-        *(InputColumn(f"{f}_{q}", "float64", f"wide form: {q} of the {f.replace('_', ' ')}")
+        InputColumn("applied_fraction", "float64", "standard: share of the applied activity; 1 when absent", least=0.0, most=1e9),
+        InputColumn("cells_million", "float64", "cells in the well [1e6]", least=0.0, most=1e9),
+        InputColumn("protein_mg", "float64", "protein in the well [mg]", least=0.0, most=1e9),
+        *(InputColumn(f"{f}_{q}", "float64", f"wide form: {q} of the {f.replace('_', ' ')}", least=-1e12, most=1e12)
           for q in ("counts", "cpm") for f, _ in FRACTIONS),
     ),
 )  # fmt: skip
