@@ -77,10 +77,17 @@ def _summary(plan: DispensePlan) -> tuple[str, ...]:
     sentences = [first if plan.feasible else f"Not all can be served: {plan.reason}."]
     if plan.delay is not None and plan.delay.delay_s > 0:
         sentences.append(
-            f"What is served may become {plan.delay.delay_s / 60.0:.1f} min later; then the "
+            f"What is served may become {_duration(plan.delay.delay_s)} later; then the "
             f"{limit_words(plan.delay.binding)} ({plan.delay.where}) is reached."
         )
     return tuple(sentences)
+
+
+def _duration(seconds: float) -> str:
+    """A duration in the unit that a person would use."""
+    if seconds < 3 * 3600.0:
+        return f"{seconds / 60.0:.1f} min"
+    return f"{seconds / 3600.0:.1f} h" if seconds < 72 * 3600.0 else f"{seconds / 86400.0:.1f} d"
 
 
 def _sheet(plan: DispensePlan) -> JobSection:
