@@ -10,6 +10,7 @@ arPLS: Baek et al., Analyst 2015;140:250. AsLS: Eilers, Anal Chem 2003;75:3631. 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -114,10 +115,13 @@ def penalised(y: FloatArray, *, model: Literal["arpls", "asls"], lam: float | No
     smooth = (means.size / 40.0) ** 4 if lam is None else lam
     fitter = Fitter(check_finite=True)
     try:
-        if model == "arpls":
-            values, found = fitter.arpls(means, lam=smooth)
-        else:
-            values, found = fitter.asls(means, lam=smooth, p=0.01)
+        with warnings.catch_warnings():
+            # The package warns of weights that did not settle; what matters is judged below.
+            warnings.simplefilter("ignore")
+            if model == "arpls":
+                values, found = fitter.arpls(means, lam=smooth)
+            else:
+                values, found = fitter.asls(means, lam=smooth, p=0.01)
     except (ValueError, np.linalg.LinAlgError, FloatingPointError) as err:
         raise NotComputable(
             "the baseline", f"{model} fails on {where} ({err})", "another baseline model", "BASELINE_FAILED"

@@ -69,7 +69,9 @@ def find(signal: Signal, baseline: Baseline, settings: Detection) -> tuple[Found
     width = settings.smoothing_points
     while width <= max(settings.smoothing_points, net.size / _COARSEST):
         scale = _scale(signal, net, width, settings)
-        hills += [_Hill(a, scale) for a in _apexes(scale) if not any(_same(a, h.apex, scale) for h in hills)]
+        # The ends are smoothed over half of the points only: what rises there is noise, or no whole peak.
+        inner = [a for a in _apexes(scale) if 2.0 * width <= a < net.size - 2.0 * width]
+        hills += [_Hill(a, scale) for a in inner if not any(_same(a, h.apex, scale) for h in hills)]
         width *= 2.0
     x = signal.x
     kept = [h for h in hills if not any(low <= x[h.apex] <= high for low, high in settings.exclude)]
@@ -96,9 +98,14 @@ class _Hill:
 def _scale(signal: Signal, net: FloatArray, width: float, settings: Detection) -> _Scale:
     from scipy.ndimage import gaussian_filter1d
 
-    smooth = np.asarray(gaussian_filter1d(net, width, mode="nearest"), dtype=np.float64)
+    smooth = np.asarray(gaussian_filter1d(net, width, mode="reflect"), dtype=np.float64)
     sd = _smoothed_sd(signal, net, smooth, width)
-    return _Scale(smooth, sd, np.maximum(settings.threshold * sd, _RIPPLE * max(float(smooth.max()), 0.0)))
+    rise = settings.threshold * sd
+    if signal.poisson is not None:
+        # Sums of few counts are skewed: the quantile of z deviations lies (z^2 - 1) / 6 counts higher (Cornish and Fisher).
+        points = 2.0 * math.sqrt(math.pi) * width
+        rise = rise + signal.poisson * max(settings.threshold**2 - 1.0, 0.0) / (6.0 * points)
+    return _Scale(smooth, sd, np.maximum(rise, _RIPPLE * max(float(smooth.max()), 0.0)))
 
 
 def _apexes(scale: _Scale) -> list[int]:

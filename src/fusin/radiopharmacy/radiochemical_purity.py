@@ -107,7 +107,8 @@ def _variance_of(
         contrast = top - p * bottom
         fixed = float(contrast @ areas.covariance @ contrast)
         if nested:
-            return fixed + (1.0 - p) ** 2 * of_part * max(p, 0.0) * total + p**2 * of_rest * max(1.0 - p, 0.0) * total
+            own = min(max(p, 0.0), 1.0)
+            return fixed + (1.0 - p) ** 2 * of_part * own * total + p**2 * of_rest * (1.0 - own) * total
         return fixed + of_part * max(p, 0.0) * total + p**2 * of_rest * total
 
     return variance
@@ -119,11 +120,19 @@ def _limit(share: float, top: float, total: float, variance: Callable[[float], f
     def excess(p: float) -> float:
         return (top - p * total) ** 2 - z * z * variance(p)
 
+    wall = 0.0 if sign < 0.0 else 1.0
+    if variance(wall) <= 0.0 and sign * (wall - share) <= 0.0:
+        # Without background no count can lie beyond 0 or 100 %.
+        return share
     step = 1e-6 + z * math.sqrt(max(variance(share), 0.0)) / total
     inner, outer = share, share + sign * step
     while excess(outer) <= 0.0:
         step *= 1.6
         inner, outer = outer, share + sign * step
+        # At 0 and 1 the variance has its least value: a step across them could miss the limit.
+        for edge in (0.0, 1.0):
+            if min(inner, outer) < edge < max(inner, outer):
+                outer = edge
         if step > _FAR:
             raise NotComputable("the interval of a percentage", "it has no end: the signal does not rise above its noise",
                                 "more counts", "NET_NOT_POSITIVE")  # fmt: skip
