@@ -97,14 +97,22 @@ def test_the_hash_changes_with_any_content_and_with_nothing_else():
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
-        ('reason = "own validation"\n', "", "reason"), ('source = "VAL-12"\n', "", "source"), ("version = 1", "version = 0", "version"),
-        ('"itlc_product"', '"itcl_product"', "itlc_product"), ('bound = "97"', 'bound = "x"', "bound"), ('">="', '"=>"', "operator"),
-        ("@1", "@7", "pentixafor-daniel-2023@1"), ('bound = "97"', 'buond = "97"', "buond"), ("version = 1", "version = ", "TOML"),
-        ('bound = "97"', 'bound = "97"\ntag = "M"', "unverified"), ('operator = ">="', 'operator = "range"', "low and high"),
-        ('bound = "97"', 'bound = "97"\nrounding = "up"', "rounding"), ('bound = "97"', 'bound = "97"\nunit = "furlong"', "unit"),
+        ('reason = "own validation"\n', "", "reason"),
+        ('source = "VAL-12"\n', "", "source"),
+        ("version = 1", "version = 0", "version"),
+        ('"itlc_product"', '"itcl_product"', "itlc_product"),
+        ('bound = "97"', 'bound = "x"', "bound"),
+        ('">="', '"=>"', "operator"),
+        ("@1", "@7", "pentixafor-daniel-2023@1"),
+        ('bound = "97"', 'buond = "97"', "buond"),
+        ("version = 1", "version = ", "TOML"),
+        ('bound = "97"', 'bound = "97"\ntag = "M"', "unverified"),
+        ('operator = ">="', 'operator = "range"', "low and high"),
+        ('bound = "97"', 'bound = "97"\nrounding = "up"', "rounding"),
+        ('bound = "97"', 'bound = "97"\nunit = "furlong"', "unit"),
         ('bound = "97"', 'bound = "97"\nphase = "later"', "phase"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_specification_is_refused_in_one_sentence(old, new, word):
     with pytest.raises(InputError, match=word) as refusal:
         read(SITE.replace(old, new, 1))

@@ -167,7 +167,7 @@ def advance(
     """Move a batch to its next state; leaving quality control needs a signature.
 
     \b
-    Example: fusin release advance fusin-demo/vial/record.fusin --batch 2026-031 --to recalled --actor "R. Releaser" --reason "sterility failed" --check
+    Example: fusin release advance fusin-demo/vial/record.fusin --batch 2026-031 --to recalled --actor R --reason sterility --check
     """
     from fusin.radiopharmacy.batch_record import advance as move
     from fusin.radiopharmacy.batch_record import check_step
@@ -201,7 +201,7 @@ def sign(
 
     \b
     Example: fusin release sign fusin-demo/vial/record.fusin --batch 2026-031 --key fusin-demo/vial/keys/analyst --meaning "QC approval" --actor "Q. Analyst"
-    """
+    """  # noqa: E501 - a line to paste
     from fusin.radiopharmacy.batch_record import sign_batch
 
     with _opened(record, actor) as found:
@@ -239,7 +239,7 @@ def verify(
     """Verify a record: the first entry that was edited, deleted, reordered or cut off, and how one knows.
 
     \b
-    Example: fusin release verify fusin-demo/vial/record.fusin --key fusin-demo/vial/keys/releaser.pub --key fusin-demo/vial/keys/analyst.pub
+    Example: fusin release verify fusin-demo/vial/record.fusin
     """
     from fusin.provenance import NoticeLog
     from fusin.radiopharmacy.record_verify import parse_head, read_checkpoint, trusted_keys, verify_record

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from fusin.errors import InputError
 from fusin.radiopharmacy.record import GENESIS, Checkpoint, entry_hash, open_readonly, signed_payload
-from fusin.radiopharmacy.signature import canonical_bytes, load_public_key, verify_signature
+from fusin.radiopharmacy.signature import canonical_text, load_public_key, verify_signature
 
 __all__ = ["Break", "Verification", "parse_head", "read_checkpoint", "trusted_keys", "verify_record"]
 
@@ -234,7 +234,7 @@ def _walk(chain: _Chain) -> None:
             problem = _misplaced(seq, _number(body), before, prev, expected, known)
             if problem is not None:
                 chain.breaks.append(problem)
-            elif canonical_bytes(body).decode("utf-8", errors="surrogatepass") != text:
+            elif not _canonical(body, text):
                 chain.breaks.append(Break(seq=seq, kind="edited", sentence=f"entry {seq} is not in canonical form"))
         prev, expected = stated, seq + 1
 
@@ -259,6 +259,13 @@ def _number(body: Mapping[str, Any]) -> int:
     """Number under which an entry was written, 0 when it says none."""
     said = body.get("seq")
     return said if isinstance(said, int) and not isinstance(said, bool) else 0
+
+
+def _canonical(body: Mapping[str, Any], text: str) -> bool:
+    try:
+        return canonical_text(body) == text
+    except (ValueError, RecursionError):
+        return False
 
 
 def _body(text: str) -> dict[str, Any] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fusin.radiopharmacy.record import Entry
 from fusin.radiopharmacy.recipe import Recipe
+from fusin.radiopharmacy.record import Entry
 from fusin.radiopharmacy.release import Release
 from fusin.radiopharmacy.specification import Specification
 from fusin.tabular.columns import Column
@@ -137,7 +137,8 @@ def trail_rows(entries: Iterable[Entry]) -> list[dict[str, Any]]:
     return [
         {
             "seq": e.seq, "time_utc": str(e.body.get("time", "")), "zone": str(e.body.get("zone", "")),
-            "actor": str(e.body.get("actor", "")), "action": e.action, "batch": e.batch or None, "what": "; ".join(_what(e)) or None,
+            "actor": str(e.body.get("actor", "")), "action": e.action, "batch": e.batch or None,
+            "what": "; ".join(_what(e)) or None,
             "reason": str(e.body.get("reason", "")) or None, "hash": e.hash[:16],
         }
         for e in entries

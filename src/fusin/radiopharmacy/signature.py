@@ -10,6 +10,7 @@ RFC 8032 (Ed25519). 21 CFR 11.50 and 11.70 (printed name, time and meaning; boun
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from fusin.errors import InputError
-from fusin.provenance import canonical_json
+from fusin.provenance import jsonable
 
 __all__ = [
     "KeyPair",
     "canonical_bytes",
+    "canonical_text",
     "fingerprint",
     "load_private_key",
     "load_public_key",
@@ -35,12 +37,18 @@ _PUBLIC_BYTES = 32
 
 def canonical_bytes(value: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys, no blanks and no numbers that JSON does not have; what is hashed and signed."""
-    import json
+    return canonical_text(jsonable(value)).encode("utf-8", errors="surrogatepass")
 
-    return json.dumps(
-        json.loads(canonical_json(value, indent=None)), sort_keys=True, separators=(",", ":"), ensure_ascii=False,
-        allow_nan=False,
-    ).encode("utf-8", errors="surrogatepass")  # fmt: skip
+
+def canonical_text(value: Any) -> str:
+    """The same as text, of what JSON itself gave back.
+
+    Raises
+    ------
+    ValueError
+        For NaN and infinities, which JSON does not have.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 @dataclass(frozen=True, slots=True)

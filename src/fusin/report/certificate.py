@@ -49,13 +49,13 @@ def certificate(
     batch, spec, expiry = release.batch, release.specification, release.expiry
     word, tone = _WORDS[release.decision]
     sources = list(dict.fromkeys(t.source for t in release.tests))
-    product = batch.of_role("product")
+    product, most = batch.of_role("product"), batch.max_injected_volume_ml
     facts = [
         ("Product", spec.product), ("Batch", batch.number), ("Specification", spec.name), ("Recipe", batch.recipe or "not named"),
         ("Activity", f"{decimal_text(product[0].activity_mbq)} MBq at {_time(product[0].time)}" if product else "not recorded"),
         ("Volume", f"{decimal_text(batch.volume_ml)} mL" if batch.volume_ml is not None else "not recorded"),
         ("End of synthesis", _time(batch.times.end_of_synthesis)),
-        ("Largest injected volume", f"{decimal_text(batch.max_injected_volume_ml)} mL" if batch.max_injected_volume_ml else "not recorded"),
+        ("Largest injected volume", "not recorded" if most is None else f"{decimal_text(most)} mL"),
     ]  # fmt: skip
     return {
         "title": "Certificate of analysis and release", "word": word, "tone": tone, "reason": release.reason,
@@ -71,10 +71,7 @@ def certificate(
         "materials": _materials(release), "notices": [(n.severity, n.message) for n in notices if n.severity != "info"],
         "files": [(f.name, f.sha256) for f in batch.raw_files()], "signatures": _signatures(release, status),
         "hashes": _hashes(release, status), "issued": "" if issued is None else issued.isoformat(sep=" ", timespec="minutes"),
-        "version": versions()["fusin"], "balances": [
-            f"{' + '.join(b.tests)} = {b.sum_percent} % ({'consistent' if b.consistent else 'NOT 100 %'}, tolerance {b.tolerance_percent})"
-            for b in release.balances
-        ],
+        "version": versions()["fusin"], "balances": [_balance(b) for b in release.balances],
     }  # fmt: skip
 
 
@@ -113,6 +110,11 @@ def certificate_pdf(content: Mapping[str, Any]) -> bytes:
 
 def _asset(name: str) -> str:
     return resources.files("fusin.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _balance(one: Any) -> str:
+    stands = "consistent" if one.consistent else "NOT 100 %"
+    return f"{' + '.join(one.tests)} = {one.sum_percent} % ({stands}, tolerance {one.tolerance_percent})"
 
 
 def _time(time: datetime | None) -> str:
@@ -178,7 +180,8 @@ def _half_life(release: Release) -> str:
         return ""
     chi2 = "" if found.chi2 is None else f"; chi2 {found.chi2:.2f} with {found.df} df, p {found.p:.2f}"
     u = "" if found.u_s is None else f", standard uncertainty {found.u_s / 60:.2f} min"
-    return f"{found.half_life_s / 60:.2f} min{u} ({found.readings} readings over {found.span_s / 60:.0f} min; {found.estimate.method}{chi2})"
+    readings = f"{found.readings} readings over {found.span_s / 60:.0f} min"
+    return f"{found.half_life_s / 60:.2f} min{u} ({readings}; {found.estimate.method}{chi2})"
 
 
 def _materials(release: Release) -> list[tuple[str, str, str]]:

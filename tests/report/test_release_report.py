@@ -1,0 +1,109 @@
+"""Certificate, figure and demonstration of a release."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from fusin.errors import MissingExtra
+from fusin.provenance import NoticeLog
+from fusin.radiopharmacy.batch_files import batch_from_text
+from fusin.radiopharmacy.record_verify import verify_record
+from fusin.radiopharmacy.release import assess
+from fusin.radiopharmacy.specification import find_specification
+from fusin.radiopharmacy.synthetic_batch import DANIEL_2023, SyntheticBatch, batch_text
+from fusin.report.certificate import certificate, certificate_html, certificate_pdf
+from fusin.report.demo_release import run_part
+from fusin.report.release_figures import shelf_life_figure
+
+END = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
+
+
+def made(**more):
+    log = NoticeLog()
+    batch = batch_from_text(
+        batch_text(SyntheticBatch(number="B<1>", end=END, values=DANIEL_2023[2], **more)),
+        where="b.toml",
+        folder=None,
+        log=log,
+    )
+    return assess(batch, find_specification(batch.specification), log=log), log
+
+
+def test_the_certificate_says_everything_that_was_judged():
+    release, log = made()
+    content = certificate(release, status=None, notices=log.notices, issued=None)
+    html = certificate_html(content)
+    for test in release.tests:
+        assert test.test in html
+    assert release.expiry.binding in html
+    assert release.specification.sha256 in html
+    assert "Daniel et al." in html
+    assert "100.61" in html
+    assert "RESEARCH USE ONLY" in html
+
+
+def test_text_of_the_record_cannot_become_markup():
+    release, log = made(maker="<b>x</b>")
+    html = certificate_html(certificate(release, status=None, notices=log.notices, issued=None))
+    assert "<b>x</b>" not in html
+    assert "B&lt;1&gt;" in html
+
+
+def test_without_signatures_there_are_lines_to_sign_by_hand():
+    release, log = made()
+    content = certificate(release, status=None, notices=log.notices, issued=None)
+    assert [s["who"] for s in content["signatures"]] == ["M. Maker", "Q. Analyst", "R. Releaser"]
+    assert certificate_html(content).count("signature, date and time") == 3
+
+
+def test_a_pdf_survives_text_that_is_code_elsewhere():
+    pytest.importorskip("typst")
+    release, log = made(maker="#panic(1) $a$ *b* [c]")
+    assert certificate_pdf(certificate(release, status=None, notices=log.notices, issued=END)).startswith(b"%PDF")
+
+
+def test_a_pdf_without_typst_names_the_extra(monkeypatch):
+    plain = builtins.__import__
+
+    def without(name, *arguments, **more):
+        if name == "typst":
+            raise ImportError(name)
+        return plain(name, *arguments, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtra, match="pdf"):
+        certificate_pdf({})
+
+
+def test_the_figure_has_a_bar_and_a_time_for_each_limit():
+    release, _ = made()
+    figure = shelf_life_figure(release)
+    names = re.findall(r'class="limit">([^<]+)<', figure.svg)
+    assert names == [one.name for one in release.expiry.limits if one.time]
+    assert "style=" not in figure.svg
+
+
+def test_the_demonstration_keeps_a_signed_record_that_verifies(tmp_path):
+    output = run_part(tmp_path, seed=3)
+    assert output.document["decision"] == "release"
+    assert output.document["record"]["state"] == "released"
+    keys = [(tmp_path / "keys" / f"{role}.pub").read_text().strip() for role in ("analyst", "releaser")]
+    found = verify_record(tmp_path / "record.fusin", keys=keys)
+    assert found.intact
+    assert found.anchored_seq == found.head_seq
+
+
+def test_equal_seeds_give_equal_certificates_and_another_run_replaces_the_first(tmp_path):
+    first, second = run_part(tmp_path, seed=1), run_part(tmp_path, seed=1)
+    assert first.files["certificate.html"] == second.files["certificate.html"]
+    assert json.dumps(first.to_json(), default=str) == json.dumps(second.to_json(), default=str)
+
+
+def test_the_half_life_of_the_demonstration_covers_its_truth(tmp_path):
+    found = run_part(tmp_path).document["half_life"]
+    assert found["low_min"] < 67.71 < found["high_min"]
