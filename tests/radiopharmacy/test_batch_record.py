@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -213,3 +214,16 @@ def test_a_later_event_never_changes_an_earlier_hash(record):
     go(record, "in-process")
     record.append("note", now=END + timedelta(days=1), actor="x")
     assert [e.hash for e in record.entries()][: len(first)] == first
+
+
+@pytest.mark.parametrize("zone", ["+00:00", ""])
+def test_a_batch_past_its_expiry_is_not_released(record, zone):
+    """The shelf life of the batch ends 65 min after the end of its synthesis."""
+    text = re.sub(r"decision = .*\n", "", text_of()).replace("+00:00", zone)
+    entered(record, text, reason="no moment of decision")
+    go(record, "in-process", "qc")
+    late = {"to": "released", "actor": "R. Releaser", "reason": "x", "key": KEY}
+    with pytest.raises(Refused) as refusal:
+        advance(record, "B1", now=END + timedelta(minutes=70), **late)
+    assert refusal.value.code == "BATCH_EXPIRED"
+    assert advance(record, "B1", now=END + timedelta(minutes=60), **late).state == "released"

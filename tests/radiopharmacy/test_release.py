@@ -329,3 +329,16 @@ def test_daylight_saving_counts_as_it_passed():
     text = TEXT.replace("time = 2026-03-02T08:30:00+00:00\nu_percent", "time = 2026-03-02T10:30:00+02:00\nu_percent")
     first, second = judged()[0], judged(text=text)[0]
     assert second.yields.decay_corrected.value == pytest.approx(first.yields.decay_corrected.value, rel=1e-12)
+
+
+def test_shares_of_germanium_are_given_at_every_moment_of_interest():
+    # 1.48e-5 % doubles per 67.71 min: 25 min later 1.48e-5 * 2^(25/67.71) = 1.912e-5 %
+    found = {row["when"]: row for row in judged()[0].impurities}
+    assert found["end of synthesis"]["percent"] == pytest.approx(1.48e-5, rel=1e-12)
+    assert found["decision"]["percent"] == pytest.approx(1.912e-5, rel=1e-3)
+    assert not found["decision"]["at_most"]
+
+
+@pytest.mark.parametrize("value", ["0", "100", "1e6", "1e-25", '">0.1"', '"<1e-4"'])
+def test_extreme_shares_never_end_in_a_traceback(value):
+    assert judged(("value = 1.48e-5", f"value = {value}"))[0].decision in ("release", "reject", "hold")

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fusin.decay import elapsed_s
 from fusin.errors import InputError, Refused
 from fusin.files import write_bytes_atomically
 from fusin.provenance import NoticeLog, versions
@@ -83,7 +84,7 @@ class BatchStatus:
     ----------
     number, state, maker : of the batch
     document, content_sha256 : what was entered last, and its hash
-    decision, gates, open_tests : of the last assessment of this content
+    decision, gates, open_tests, expiry : of the last assessment of this content
     signatures : in their order
     seq, hash : last entry about the batch
     changes : number of changes after the first entry
@@ -98,6 +99,7 @@ class BatchStatus:
     decision: str
     gates: tuple[str, ...]
     open_tests: tuple[str, ...]
+    expiry: str | None
     signatures: tuple[SignedBy, ...]
     seq: int
     hash: str
@@ -150,6 +152,7 @@ def status_of(record: Record, number: str) -> BatchStatus | None:
         document=document, content_sha256=sha, specification=dict(content.get("specification") or {}),
         decision=str(current.get("decision", "")), gates=tuple(str(g) for g in current.get("gates", ())),
         open_tests=tuple(str(t) for t in current.get("open_tests", ())),
+        expiry=(current.get("expiry") or {}).get("time"),
         signatures=tuple(_signed(e, sha) for e in signed), seq=last.seq, hash=last.hash, changes=changes,
     )  # fmt: skip
 
@@ -236,6 +239,8 @@ def advance(
         )  # fmt: skip
         if key is None and to in ("released", "conditionally-released", "rejected", "recalled"):
             raise Refused(f"the step to {to}", "nobody signs it", "a signature (--key)", "SIGNATURE_MISSING")
+        if to in ("released", "conditionally-released"):
+            _refuse_expired(status, now)
         if key is not None:
             _refuse_foreign_key(record, key, actor)
         record.append(
@@ -378,6 +383,23 @@ def _refuse_silent_specification(before: BatchStatus, specification: Specificati
 def _same_assessment(record: Record, number: str, assessment: Mapping[str, Any]) -> bool:
     last = next((e for e in reversed(list(record.entries(number))) if e.action == "batch assessed"), None)
     return last is not None and canonical_bytes(last.data) == canonical_bytes(assessment)
+
+
+def _refuse_expired(status: BatchStatus, now: datetime) -> None:
+    """Without a moment of decision in the record, the present one must lie before the expiry."""
+    times = status.document.get("times")
+    if status.expiry is None or (isinstance(times, Mapping) and times.get("decision")):
+        return
+    expiry = datetime.fromisoformat(status.expiry)
+    # Times without an offset are those of the site, like the clock of the computer.
+    present = now if expiry.utcoffset() is not None else now.replace(tzinfo=None)
+    if elapsed_s(expiry, present) > 0:
+        raise Refused(
+            "the release",
+            f"the batch expired at {status.expiry}",
+            "times.decision, where it was decided before",
+            "BATCH_EXPIRED",
+        )
 
 
 def _refuse_foreign_key(record: Record, key: KeyPair, actor: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Literal, cast
 from fusin.errors import InputError
 
 __all__ = [
+    "ENDOTOXIN_PER_DOSE_IU",
     "OPERATORS",
     "Limit",
     "Measured",
@@ -38,6 +39,9 @@ Operator = Literal[">=", ">", "<=", "<", "range", "complies", "none"]
 Rounding = Literal["none", "limit-digits"]
 Qualifier = Literal["=", "<", "<=", ">", ">="]
 OPERATORS: tuple[Operator, ...] = (">=", ">", "<=", "<", "range", "complies", "none")
+ENDOTOXIN_PER_DOSE_IU = Decimal(175)
+"""Largest amount per maximum injected volume [IU]: Ph. Eur. 2464 (draft text) and 2482 as applied to DOTANOC."""
+
 _COMPLIES = frozenset({"complies", "comply", "pass", "passes", "passed", "ok", "conforms", "meets", "yes"})
 _FAILS = frozenset({"fails", "fail", "failed", "does not comply", "not ok", "nonconforming", "no"})
 _NUMBER = re.compile(r"(?P<sign><=|>=|≤|≥|<|>)?\s*(?P<number>[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)(?:[eE][+-]?\d+)?)")
@@ -232,7 +236,9 @@ def rounded_to_limit(value: Decimal, limit: Limit) -> Decimal:
     return value.quantize(Decimal(1).scaleb(places), rounding=ROUND_HALF_UP)
 
 
-def endotoxin_limit_iu_ml(volume_ml: Decimal | float | None, *, limit_iu: Decimal | float = Decimal(175)) -> Decimal:
+def endotoxin_limit_iu_ml(
+    volume_ml: Decimal | float | None, *, limit_iu: Decimal | float = ENDOTOXIN_PER_DOSE_IU
+) -> Decimal:
     """Endotoxin limit [IU/mL] = limit per dose / V, V the maximum injected volume.
 
     Raises

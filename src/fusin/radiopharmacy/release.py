@@ -28,7 +28,7 @@ from fusin.radiopharmacy.release_computed import (
     molar_activities,
     yields_of,
 )
-from fusin.radiopharmacy.release_expiry import Expiry, expiry_of
+from fusin.radiopharmacy.release_expiry import Expiry, expiry_of, shares_of
 from fusin.radiopharmacy.release_states import same_person
 from fusin.radiopharmacy.release_tests import TestOutcome, outcomes
 from fusin.radiopharmacy.specification import Specification
@@ -66,7 +66,7 @@ class Release:
     ----------
     decision, reason : the word, and the sentence behind it
     tests, gates, expiry : judged rows, what stands against a release, and the shelf life
-    yields, half_life, activities, balances, departures : what follows from the record
+    yields, half_life, activities, balances, departures, impurities : what follows from the record
     open_tests : post-release tests without a result
     """
 
@@ -82,6 +82,7 @@ class Release:
     activities: tuple[ActivityAt, ...]
     balances: tuple[MassBalance, ...]
     departures: tuple[Departure, ...]
+    impurities: tuple[dict[str, Any], ...]
     open_tests: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -99,6 +100,7 @@ class Release:
             "yields": None if self.yields is None else self.yields.to_json(),
             "half_life": None if self.half_life is None else self.half_life.to_json(),
             "activities": [a.to_json() for a in self.activities], "mass_balance": [b.to_json() for b in self.balances],
+            "impurities": list(self.impurities),
             "endotoxin_limit_iu_ml": None if volume is None else float(endotoxin_limit_iu_ml(volume)),
             "recipe_departures": [
                 {"parameter": d.parameter, "template": d.template, "found": d.found or None} for d in self.departures
@@ -147,10 +149,12 @@ def assess(batch: Batch, specification: Specification, *, log: NoticeLog, releas
             f"released with open tests: {', '.join(open_tests)}; a failure is an alert and leads to a recall",
             where=f"{batch.where}",
         )  # fmt: skip
+    moments = _moments(batch, expiry)
     return Release(
         batch=batch, specification=specification, decision=decision, reason=reason, tests=tests, gates=gates, expiry=expiry,
         yields=yields_of(batch, half_life_s=half_life_s), half_life=half_life,
-        activities=molar_activities(batch, _moments(batch, expiry), half_life_s=half_life_s), balances=balances,
+        activities=molar_activities(batch, moments, half_life_s=half_life_s), balances=balances,
+        impurities=shares_of(specification, tests, moments),
         departures=_departures(batch, log), open_tests=open_tests,
     )  # fmt: skip
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from fusin.decay import elapsed_s
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.batch import Activity, Batch, DoseLimit
-from fusin.radiopharmacy.breakthrough import impurity_of, strontium
-from fusin.radiopharmacy.limits import convert, decimal_text
+from fusin.radiopharmacy.breakthrough import Impurity, impurity_of, strontium
+from fusin.radiopharmacy.limits import ENDOTOXIN_PER_DOSE_IU, convert, decimal_text
 from fusin.radiopharmacy.release_tests import TestOutcome
 from fusin.radiopharmacy.specification import Specification
 
-__all__ = ["Expiry", "ExpiryLimit", "expiry_of"]
+__all__ = ["Expiry", "ExpiryLimit", "expiry_of", "shares_of"]
 
 _IMPURITIES = {"ge68": "Ge-68", "lu177m": "Lu-177m"}
+_WHOLE = 99
+"""Percent; beyond it the product is gone, and its own share cannot be followed back."""
+
 _FARTHEST_S = 100.0 * 365.25 * 86400.0
 
 
@@ -75,7 +79,11 @@ def expiry_of(
     InputError
         For a request that contradicts itself, such as doses without their activity.
     """
-    found = [*_stability(batch, specification, log), *_in_use(batch), *_doses(batch, tests, half_life_s, log)]
+    found = [
+        *_stability(batch, specification, log),
+        *_in_use(batch),
+        *_doses(batch, specification, tests, half_life_s, log),
+    ]
     found += _impurities(batch, specification, tests)
     found += [ExpiryLimit(name=f.name, time=f.time, reason=f.reason) for f in batch.expiry.fixed]
     timed = sorted((one for one in found if one.time is not None), key=lambda one: _stamp(one.time))
@@ -136,7 +144,9 @@ def _in_use(batch: Batch) -> list[ExpiryLimit]:
     return [ExpiryLimit(name="in-use sterility", time=time, reason=f"{asked.in_use_h} h after the first puncture")]
 
 
-def _doses(batch: Batch, tests: Sequence[TestOutcome], half_life_s: float, log: NoticeLog) -> list[ExpiryLimit]:
+def _doses(
+    batch: Batch, specification: Specification, tests: Sequence[TestOutcome], half_life_s: float, log: NoticeLog
+) -> list[ExpiryLimit]:
     """Limits by activity: n doses in the vial, and what one dose may hold as its volume grows."""
     asked, product = batch.expiry, batch.of_role("product")
     if asked.doses is not None and asked.dose_mbq is None:
@@ -159,7 +169,7 @@ def _doses(batch: Batch, tests: Sequence[TestOutcome], half_life_s: float, log: 
             where=f"{batch.where}: product",
         )  # fmt: skip
         return found
-    for label, most_ml, why in _volume_caps(batch, tests):
+    for label, most_ml, why in _volume_caps(batch, specification, tests):
         # The volume of a dose is D V / A(t); it reaches its cap when A = D V / cap.
         least = float(asked.dose_mbq) * float(batch.volume_ml) / most_ml
         time = _reaches(product[0], least, half_life_s)
@@ -174,7 +184,9 @@ def _reaches(product: Activity, activity_mbq: float, half_life_s: float) -> date
     return _later(product.time, half_life_s * math.log2(float(product.activity_mbq) / activity_mbq))
 
 
-def _volume_caps(batch: Batch, tests: Sequence[TestOutcome]) -> list[tuple[str, float, str]]:
+def _volume_caps(
+    batch: Batch, specification: Specification, tests: Sequence[TestOutcome]
+) -> list[tuple[str, float, str]]:
     """(name, largest volume of a dose [mL], why) from everything that is limited per dose."""
     caps: list[tuple[str, float, str]] = []
     if batch.max_injected_volume_ml is not None:
@@ -185,25 +197,67 @@ def _volume_caps(batch: Batch, tests: Sequence[TestOutcome]) -> list[tuple[str, 
         at = f"{batch.where}: endotoxin"
         if endotoxin.unit.upper() in ("EU/ML", "IU/ML") and endotoxin.measured.qualifier in ("=", "<", "<="):
             per_ml = convert(endotoxin.measured.value, endotoxin.unit, "EU/mL", where=at, field="unit")
-            caps.append(("endotoxin per dose", 175.0 / float(per_ml), f"175 EU at {endotoxin.measured.text()} EU/mL"))
-    limits = list(batch.expiry.dose_limits)
-    ethanol = by_id.get("ethanol_dose")
-    if batch.ethanol_g_ml and ethanol is not None:
-        limits.append(
-            DoseLimit(
-                name="ethanol", per_ml=batch.ethanol_g_ml, per_dose=Decimal("2.5"), unit="g", reason=ethanol.source
+            caps.append(
+                (
+                    "endotoxin per dose",
+                    float(ENDOTOXIN_PER_DOSE_IU / per_ml),
+                    f"{ENDOTOXIN_PER_DOSE_IU} EU at {endotoxin.measured.text()} EU/mL",
+                )
             )
-        )
-    if "peptide" in by_id and batch.precursor.amount_ug is not None and batch.volume_ml:
-        per_ml = batch.precursor.amount_ug / batch.volume_ml
-        limits.append(
-            DoseLimit(name="peptide", per_ml=per_ml, per_dose=Decimal(50), unit="ug", reason=by_id["peptide"].source)
-        )
+    limits = list(batch.expiry.dose_limits)
+    for kind, name, content, unit in (
+        ("ethanol_dose", "ethanol", batch.ethanol_g_ml, "g"),
+        ("peptide", "peptide", _precursor_ug_ml(batch), "ug"),
+    ):
+        row = next((r for r in specification.rows if r.kind == kind and r.judged and r.limit.high is not None), None)
+        if row is not None and row.limit.high is not None and content:
+            most = convert(row.limit.high, row.limit.unit, unit, where=specification.name, field=row.id)
+            limits.append(DoseLimit(name=name, per_ml=content, per_dose=most, unit=unit, reason=row.source))
     for one in limits:
         if one.per_ml > 0:
             why = f"{decimal_text(one.per_dose)} {one.unit} of {one.name}" + (f" ({one.reason})" if one.reason else "")
             caps.append((f"{one.name} per dose", float(one.per_dose / one.per_ml), why))
     return caps
+
+
+def _precursor_ug_ml(batch: Batch) -> Decimal | None:
+    """The whole precursor per volume of the product, an upper bound of the peptide."""
+    mass, volume = batch.precursor.amount_ug, batch.volume_ml
+    return None if mass is None or volume is None else mass / volume
+
+
+def shares_of(
+    specification: Specification, tests: Sequence[TestOutcome], moments: Mapping[str, datetime]
+) -> tuple[dict[str, Any], ...]:
+    """Shares of long-lived impurities at several moments [%]; below a limit of detection, at most.
+
+    Parameters
+    ----------
+    specification, tests : rows with their judged results
+    moments : by name, as for the activities of the product
+    """
+    found = []
+    for test in tests:
+        row = specification.row(test.id)
+        measured, reference = test.measured, test.reference_time
+        if row is None or row.kind not in (*_IMPURITIES, "sr90") or measured is None or measured.value is None:
+            continue
+        if reference is None or measured.qualifier in (">", ">=") or test.unit != "%" or measured.value >= _WHOLE:
+            continue
+        impurity = _impurity(row.kind, specification)
+        for when, time in {"reference time of the share": reference, **moments}.items():
+            percent = impurity.percent_at(float(measured.value), elapsed_s(reference, time))
+            found.append(
+                {"impurity": impurity.impurity, "when": when, "time": time.isoformat(), "percent": percent,
+                 "at_most": measured.qualifier != "="}
+            )  # fmt: skip
+    return tuple(found)
+
+
+def _impurity(kind: str, specification: Specification) -> Impurity:
+    if kind == "sr90":
+        return strontium(specification.nuclide)
+    return impurity_of(_IMPURITIES[kind], specification.nuclide)
 
 
 def _impurities(batch: Batch, specification: Specification, tests: Sequence[TestOutcome]) -> list[ExpiryLimit]:
@@ -216,11 +270,7 @@ def _impurities(batch: Batch, specification: Specification, tests: Sequence[Test
         measured, time = test.measured, test.reference_time
         if measured is None or measured.value is None or time is None or measured.qualifier in (">", ">="):
             continue
-        impurity = (
-            strontium(specification.nuclide)
-            if row.kind == "sr90"
-            else impurity_of(_IMPURITIES[row.kind], specification.nuclide)
-        )
+        impurity = _impurity(row.kind, specification)
         elapsed = impurity.crossing_s(float(measured.value), float(row.limit.high))
         reason = f"{measured.text()} % at {time.isoformat()} reaches {decimal_text(row.limit.high)} %"
         moment = None if elapsed is None else _later(time, elapsed)
