@@ -14,7 +14,18 @@ from timing import RUNS, machine, print_table
 
 __all__ = ["main"]
 
-NAMES = ("reading", "audit", "pipeline", "quantification", "statistics", "fitting", "generator", "read_command", "release")
+NAMES = (
+    "reading",
+    "audit",
+    "pipeline",
+    "quantification",
+    "statistics",
+    "fitting",
+    "generator",
+    "chromatogram",
+    "read_command",
+    "release",
+)
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed
 
