@@ -58,7 +58,7 @@ def test_a_decimal_comma_in_quotes_is_read_with_a_notice_and_refused_under_stric
         ("time = 2026-03-02T08:30:00+00:00\n", "", "reference time"),
         ("activity_mbq = 586", "activity = 586", "unit"),
         ("activity_mbq = 586", "activity_mbq = -586", "zero or a positive"),
-        ("activity_mbq = 586", "activity_mbq = 1,000", "TOML"),
+        ("activity_mbq = 586", "activity_mbq = 1,000", "decimal point in that line"),
         ("activity_mbq = 586", 'activity_mbq = "1,000"', "thousands"),
         ("activity_mbq = 586", 'activity_mbq = "586 MBq"', "plain number"),
         ("amount_ug = 50", "amount_ug = -50", "positive"),

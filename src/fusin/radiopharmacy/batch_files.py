@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from datetime import datetime
 from decimal import Decimal
@@ -73,7 +74,7 @@ def batch_from_text(text: str, *, where: str, folder: Path | None, log: NoticeLo
     try:
         document = tomllib.loads(text.replace("\r\n", "\n"), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, RecursionError) as err:
-        raise InputError(where, "TOML", str(err).splitlines()[0], "a readable TOML document") from err
+        raise InputError(where, "TOML", str(err).splitlines()[0], _toml_needed(text, str(err))) from err
     top = BatchFields(document, where, Clock(), log)
     top.take("notes")
     head = top.below("batch")
@@ -96,6 +97,15 @@ def batch_from_text(text: str, *, where: str, folder: Path | None, log: NoticeLo
         table.finish()
     _consistent(batch)
     return batch
+
+
+def _toml_needed(text: str, trouble: str) -> str:
+    """What would do; an unquoted decimal comma is the usual mistake of a table that was typed."""
+    line = re.search(r"at line (\d+)", trouble)
+    lines = text.splitlines()
+    if line and int(line[1]) <= len(lines) and re.search(r"=\s*[+-]?\d+,\d", lines[int(line[1]) - 1]):
+        return "a decimal point in that line, or the number in quotes"
+    return "a readable TOML document"
 
 
 def _activities(top: BatchFields) -> tuple[Activity, ...]:
