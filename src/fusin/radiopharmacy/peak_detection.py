@@ -153,7 +153,7 @@ def noise_variance(signal: Signal, baseline: Baseline, free: NDArray[np.bool_]) 
 
 def _smoothed_sd(signal: Signal, net: FloatArray, smooth: FloatArray, width: float) -> FloatArray:
     """Standard deviation of the smoothed signal at each point."""
-    from scipy.ndimage import gaussian_filter1d
+    from scipy.ndimage import uniform_filter1d
 
     shrink = 1.0 / (2.0 * math.sqrt(math.pi) * width)
     variance = np.full(net.size, _second_differences(net))
@@ -165,7 +165,7 @@ def _smoothed_sd(signal: Signal, net: FloatArray, smooth: FloatArray, width: flo
         variance = np.maximum(variance, seen / shrink)
     if signal.poisson is not None:
         # One count is the least that a point can hold; an empty stretch is not free of noise.
-        local = gaussian_filter1d(np.maximum(signal.y, 0.0), 4.0 * max(width, 1.0), mode="nearest")
+        local = uniform_filter1d(np.maximum(signal.y, 0.0), max(int(14.0 * width), 3), mode="reflect")
         floor = 1.0 / (8.0 * max(width, 1.0) * math.sqrt(math.pi))
         variance = np.maximum(signal.poisson * np.maximum(local, floor), 0.0)
     return np.sqrt(variance * shrink)
