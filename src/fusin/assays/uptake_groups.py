@@ -1,11 +1,7 @@
-"""Replicates of an uptake assay: means with intervals, specific uptake, reference normalisation, rates.
+"""Replicates of an uptake assay: means with intervals, specific uptake, reference normalisation.
 
 Wells of one experiment are not independent experiments: where the table names two or more, each is averaged first and the
 experiments are the units; the result says which.
-
-The internalisation rate is the slope of I(t) against the integral of M (Wiley, Cunningham, Cell 1981;25:433), which
-follows a monotone cubic (PCHIP), because trapezoids below a curve that bends down make the rate 1 to 3 % too large;
-efflux is a mono-exponential to a plateau.
 """
 
 from __future__ import annotations
@@ -16,32 +12,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from fusin.assays.fitting import fit
-from fusin.assays.intervals import intervals
-from fusin.assays.models import line, plateau_decay
 from fusin.assays.ratios import fieller
 from fusin.assays.uptake import QUANTITIES, WellShares
-from fusin.errors import InputError, NotComputable
+from fusin.errors import InputError
 from fusin.provenance import NoticeLog, jsonable
 from fusin.stats.groups import Summary, summary_t
 from fusin.stats.results import Estimate
 
 __all__ = [
-    "Efflux",
-    "InternalisationRate",
     "ReferenceRatio",
     "UptakeGroup",
-    "effluxes",
     "group_wells",
-    "internalisation_rates",
     "reference_normalised",
     "specific_uptake",
 ]
 
-FloatArray = NDArray[np.float64]
 NORMALISED = ("percent", "per 1e6 cells", "per mg protein")
 
 
@@ -95,62 +82,6 @@ class ReferenceRatio:
         return {
             "tracer": self.tracer, "reference": self.reference, "time_min": jsonable(self.time_min),
             "percent": self.ratio.to_json(), "design": self.design,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InternalisationRate:
-    """Rate constant of one tracer [1/min].
-
-    Attributes
-    ----------
-    tracer : which
-    rate : slope of I against the integral of M
-    points : (integral of M [% min], I [%]) of each time
-    intercept : of the line [%]
-    trapezoid : slope with the integral by trapezoids, which is too large for a curve that bends down [1/min]
-    specific : whether blocked wells were subtracted
-    """
-
-    tracer: str
-    rate: Estimate
-    points: tuple[tuple[float, float], ...]
-    intercept: float
-    trapezoid: float
-    specific: bool
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping."""
-        return {
-            "tracer": self.tracer, "rate_per_min": self.rate.to_json(), "points": [list(p) for p in self.points],
-            "intercept": self.intercept, "trapezoid_rate_per_min": self.trapezoid, "specific": self.specific,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Efflux:
-    """Internalised activity that stays in the cells.
-
-    Attributes
-    ----------
-    tracer : which
-    plateau, rate, half_life : retained at the end [%], rate constant [1/min], ln 2 / rate [min]
-    retained : (time [min], retained [%]) of each well
-    line : points of the fitted curve
-    """
-
-    tracer: str
-    plateau: Estimate
-    rate: Estimate
-    half_life: Estimate
-    retained: tuple[tuple[float, float], ...]
-    line: tuple[tuple[float, float], ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping."""
-        return {
-            "tracer": self.tracer, "plateau_percent": self.plateau.to_json(), "rate_per_min": self.rate.to_json(),
-            "half_life_min": self.half_life.to_json(), "retained": [list(p) for p in self.retained],
         }  # fmt: skip
 
 
@@ -346,110 +277,3 @@ def _variance(values: dict[str, float]) -> float:
 def _covariance(first: dict[str, float], second: dict[str, float]) -> float:
     names = list(first)
     return float(np.cov([first[n] for n in names], [second[n] for n in names], ddof=1)[0, 1]) / len(names)
-
-
-def internalisation_rates(
-    groups: Sequence[UptakeGroup], specific: Sequence[UptakeGroup], log: NoticeLog
-) -> tuple[InternalisationRate, ...]:
-    """Rate of every tracer with three times or more; specific values where every time has them."""
-    out = []
-    for tracer in dict.fromkeys(g.tracer for g in groups):
-        unblocked = _courses(groups, tracer, "unblocked")
-        own = _courses(specific, tracer, "specific")
-        use, is_specific = (own, True) if len(own) == len(unblocked) and own else (unblocked, False)
-        if len([t for t in use if t > 0]) < 3:
-            continue
-        if 0.0 not in use:
-            log.adapted(
-                "NOTHING_BOUND_AT_ZERO", f"{tracer or 'uptake'}: nothing is bound or internalised at time 0", used=0.0
-            )
-            use = {0.0: (0.0, 0.0)} | use
-        times = sorted(use)
-        membrane = np.array([use[t][0] for t in times])
-        inside = np.array([use[t][1] for t in times])
-        integral, by_trapezoid = _integrals(np.array(times), membrane)
-        try:
-            found = fit(line, integral, inside, what=f"internalisation rate{f' of {tracer}' if tracer else ''}")
-            limits = intervals(found, method="wald")
-        except NotComputable as err:
-            log.warning("KINETICS_NOT_COMPUTED", str(err))
-            continue
-        e = limits["slope"]
-        note = "points share their integrals, so the interval is approximate"
-        rate = Estimate(
-            value=e.value, low=e.low, high=e.high, method=f"least squares, {e.method}", n=len(times), note=note
-        )
-        trapezoid = float(np.polyfit(by_trapezoid, inside, 1)[0])
-        points = tuple(zip(integral.tolist(), inside.tolist(), strict=True))
-        out.append(InternalisationRate(tracer=tracer, rate=rate, points=points, specific=is_specific,
-                                       intercept=found.values["intercept"], trapezoid=trapezoid))  # fmt: skip
-    return tuple(out)
-
-
-def _integrals(times: FloatArray, membrane: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Integral of the membrane share up to each time, by monotone cubics and by trapezoids."""
-    from scipy.interpolate import PchipInterpolator
-
-    steps = np.diff(times) * (membrane[1:] + membrane[:-1]) / 2.0
-    smooth = np.asarray(PchipInterpolator(times, membrane).antiderivative()(times), dtype=np.float64)
-    return smooth, np.concatenate([[0.0], np.cumsum(steps)])
-
-
-def _courses(groups: Sequence[UptakeGroup], tracer: str, condition: str) -> dict[float, tuple[float, float]]:
-    """Time to (membrane, internalised) means."""
-    found: dict[float, dict[str, float]] = {}
-    for g in groups:
-        if (g.tracer, g.condition, g.phase, g.per) == (
-            tracer,
-            condition,
-            "uptake",
-            "percent",
-        ) and g.time_min is not None:
-            found.setdefault(g.time_min, {})[g.quantity] = g.mean.value or 0.0
-    both = ("membrane_percent", "internalised_percent")
-    return {t: (v[both[0]], v[both[1]]) for t, v in found.items() if all(q in v for q in both)}
-
-
-def effluxes(shares: Sequence[WellShares], log: NoticeLog) -> tuple[Efflux, ...]:
-    """Plateau and rate of every tracer with efflux wells; retained = 100 I(t) / (I + M)(0)."""
-    out = []
-    rows = [
-        s
-        for s in shares
-        if s.well.phase == "efflux" and s.well.condition == "unblocked" and s.well.time_min is not None
-    ]
-    for tracer in dict.fromkeys(s.well.tracer for s in rows):
-        own = [s for s in rows if s.well.tracer == tracer]
-        what = f"efflux{f' of {tracer}' if tracer else ''}"
-        start = [m.value for s in own if s.well.time_min == 0.0 and (m := s.uptake_percent) is not None]
-        if not start or np.mean(start) <= 0:
-            why = f"{what} cannot be computed: no cell-associated activity at time 0; need wells at 0 min"
-            log.warning("KINETICS_NOT_COMPUTED", why)
-            continue
-        retained = [
-            (float(s.well.time_min or 0.0), 100.0 * m.value / float(np.mean(start)))
-            for s in own
-            if (m := s.internalised_percent) is not None
-        ]
-        try:
-            found = fit(plateau_decay, [t for t, _ in retained], [r for _, r in retained], what=what)
-            limits = intervals(found)
-        except NotComputable as err:
-            log.warning("KINETICS_NOT_COMPUTED", str(err))
-            continue
-        xs = np.linspace(0.0, max(t for t, _ in retained), 80)
-        curve = tuple(zip(xs.tolist(), found.curve(x=xs).tolist(), strict=True))
-        out.append(
-            Efflux(tracer=tracer, plateau=limits["plateau"], rate=limits["rate"], half_life=_half_life(limits["rate"]),
-                   retained=tuple(retained), line=curve)
-        )  # fmt: skip
-    return tuple(out)
-
-
-def _half_life(rate: Estimate) -> Estimate:
-    """Half-life with the ends of the rate's interval exchanged; an open or negative end stays open."""
-    ends = [None if e is None or e <= 0 else math.log(2.0) / e for e in (rate.high, rate.low)]
-    value = math.log(2.0) / rate.value if rate.value and rate.value > 0 else None
-    return Estimate(
-        value=value, low=ends[0], high=ends[1], method=rate.method, n=rate.n, level=rate.level, note=rate.note
-    )

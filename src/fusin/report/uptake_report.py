@@ -10,17 +10,8 @@ from typing import Any
 from fusin.assays.counting_runs import RunSetup
 from fusin.assays.uptake import WellShares, well_shares
 from fusin.assays.uptake_files import UptakeStudy, read_uptake
-from fusin.assays.uptake_groups import (
-    Efflux,
-    InternalisationRate,
-    ReferenceRatio,
-    UptakeGroup,
-    effluxes,
-    group_wells,
-    internalisation_rates,
-    reference_normalised,
-    specific_uptake,
-)
+from fusin.assays.uptake_groups import ReferenceRatio, UptakeGroup, group_wells, reference_normalised, specific_uptake
+from fusin.assays.uptake_kinetics import Efflux, InternalisationRate, effluxes, internalisation_rates
 from fusin.assays.uptake_tables import WELL_COLUMNS
 from fusin.provenance import NoticeLog, jsonable
 from fusin.report.bench_figures import Course, CoursePoint, course_over_time
@@ -83,7 +74,7 @@ def uptake_report(path: Path, *, options: UptakeOptions, log: NoticeLog) -> JobO
     found = _Found(
         study=study, shares=shares, groups=groups, specific=specific,
         normalised=reference_normalised(shares, options.reference, log) if options.reference else (),
-        rates=internalisation_rates(groups, specific, log), efflux=effluxes(shares, log),
+        rates=internalisation_rates(shares, log), efflux=effluxes(shares, log),
     )  # fmt: skip
     summary = _summary(found, options)
     return JobOutput(
@@ -260,8 +251,8 @@ def _kinetic_figures(found: _Found) -> tuple[Figure, ...]:
         courses = []
         for r in found.rates:
             xs = [p[0] for p in r.points]
-            slope = r.rate.value or 0.0
-            ends = tuple((x, r.intercept + slope * x) for x in (min(xs), max(xs)))
+            slope = r.rate.value
+            ends = () if slope is None else tuple((x, r.intercept + slope * x) for x in (min(xs), max(xs)))
             courses.append(Course(label=r.tracer, points=tuple(CoursePoint(x=x, y=y) for x, y in r.points), line=ends))
         out.append(
             course_over_time(
