@@ -59,6 +59,15 @@ def test_two_sites_are_chosen_only_where_the_data_ask_for_them(low, chosen):
     assert found.model == chosen
 
 
+def test_a_second_site_that_binds_nothing_is_no_site():
+    """Depletion bends the curve; the bend is no second site with a negative Bmax."""
+    frame = make_saturation(seed=2)
+    found = analysed(frame, sites="f-test")[0].experiments[0]
+    assert found.model == "one-site total binding"
+    with pytest.raises(NotComputable, match="one of two sites"):
+        analysed(frame, sites="two")
+
+
 def test_a_kd_beyond_the_concentrations_is_warned():
     log = NoticeLog()
     analysed(table(kd=30.0, scatter=1.0), log)

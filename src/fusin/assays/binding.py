@@ -333,7 +333,7 @@ def _doubt_plateaus(found: Fit, points: Points, x: FloatArray, label: str, log: 
             side = "highest" if name == "end" else "lowest"
             log.warning(
                 "PLATEAU_NOT_REACHED",
-                f"at the {side} concentration, {10 ** (place + 9):.3g} nM, the curve has covered {100 * reached:.0f} % of the "
+                f"at the {side} concentration, {10 ** (place + 9):.6g} nM, the curve has covered {100 * reached:.1f} % of the "
                 f"way to its plateau {v[name]:.4g}, which is an extrapolation",
                 where=label,
             )

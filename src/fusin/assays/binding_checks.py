@@ -109,7 +109,7 @@ def refuse_extrapolated(log_ic50: Quantity | None, log_x: FloatArray, what: str)
 
 
 def _nm(log_molar: float) -> str:
-    return f"{10 ** (log_molar + 9):.3g}" if abs(log_molar) < 200 else f"10^{log_molar + 9:.0f}"
+    return f"{10 ** (log_molar + 9):.4g}" if abs(log_molar) < 200 else f"10^{log_molar + 9:.0f}"
 
 
 def refuse_open(log_ic50: Quantity, what: str) -> None:

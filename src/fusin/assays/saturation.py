@@ -297,6 +297,7 @@ def _settled(
         return *_limits(one, options), None
     try:
         two = _fit(points, main, second, what, options)
+        _refuse_negative_site(two, what)
         comparison = compare_models(one, two)
         if options.sites == "two" or comparison.preferred_by_test == second.name:
             return *_limits(two, options), comparison
@@ -306,6 +307,18 @@ def _settled(
             raise
         comparison = None
     return *_limits(one, options), comparison
+
+
+def _refuse_negative_site(two: Fit, what: str) -> None:
+    """Two sites of which one has a negative Bmax bend the curve and bind nothing."""
+    least = min(two.values["bmax"], two.values["bmax_low"])
+    if least <= 0:
+        raise NotComputable(
+            what,
+            f"one of two sites would have a Bmax of {least:.3g}",
+            "one site, or more concentrations",
+            "NO_DISPLACEMENT",
+        )
 
 
 def _limits(found: Fit, options: SaturationOptions) -> tuple[Fit, dict[str, Estimate]]:
