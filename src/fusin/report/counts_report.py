@@ -16,6 +16,7 @@ from fusin.assays.spillover import SpillOver, spill_over_from_standards
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog, jsonable
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
+from fusin.report.plate import counted
 from fusin.report.table_text import shown_columns
 from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
@@ -136,10 +137,10 @@ def _sentences(run: CountedRun) -> tuple[str, ...]:
     else:
         when = "not decay-corrected here"
     blanks = "; ".join(
-        f"{60 * b.rate.value:.4g} cpm" + (f" from {b.n} blanks" if b.n else " as stated")
+        f"{60 * b.rate.value:.4g} cpm" + (f" from {counted(b.n, 'blank')}" if b.n else " as stated")
         for b in run.backgrounds.values()
     )
-    return (f"{len(run.rates)} counts, {when}; background {blanks or 'subtracted by the counter'}.",)
+    return (f"{counted(len(run.rates), 'tube count')}, {when}; background {blanks or 'subtracted by the counter'}.",)
 
 
 def _unmixed(
