@@ -137,10 +137,19 @@ def _preliminary(signal: Signal, method: ChromatogramMethod) -> Baseline:
     if method.baseline.model == "none":
         return lines.no_baseline(signal.y)
     try:
-        return lines.penalised(signal.y, model="arpls", lam=None, where=signal.trace.where)
+        smooth = lines.penalised(signal.y, model="arpls", lam=None, where=signal.trace.where)
     except (NotComputable, ValueError):
         middle = float(np.median(signal.y))
         return lines.given(signal.y, value=middle, u=0.0)
+    return smooth if signal.poisson is None else _centred(signal, smooth, method.detection.smoothing_points)
+
+
+def _centred(signal: Signal, below: Baseline, smoothing_points: float) -> Baseline:
+    """The curve in the middle of few counts: asymmetric weights take skewed noise for peaks and lie below its mean."""
+    from scipy.ndimage import gaussian_filter1d
+
+    net = gaussian_filter1d(signal.y - below.values, 4.0 * smoothing_points, mode="reflect")
+    return replace(below, values=below.values + float(np.median(net)))
 
 
 def _inside(signal: Signal, windows: Sequence[tuple[float, float]]) -> BoolArray:
