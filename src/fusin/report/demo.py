@@ -176,7 +176,7 @@ def run_demo(
     reading = write_reading(reading, study, out, log, title=title, progress=progress)
     if not adenoma:
         from fusin.report.demo_cohort import run_cohort_demo
-        from fusin.report.demo_vial import run_bench_demo, run_vial_demo
+        from fusin.report.demo_parts import run_bench_demo, run_vial_demo
 
         run_cohort_demo(out / "cohort", seed=seed, progress=progress)
         run_vial_demo(out / "vial", seed=seed, progress=progress)

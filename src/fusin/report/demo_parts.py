@@ -1,4 +1,4 @@
-"""The radiopharmacy of the demonstration: made-up elutions, chromatograms, a batch and its patients on one page."""
+"""The vial, the bench and the dose of the demonstration: each is one page made of the results of several verbs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from fusin.quantification.study import Stage, silent
 from fusin.report.job_output import JobOutput, joined, write_job
 
-__all__ = ["run_bench_demo", "run_vial_demo"]
+__all__ = ["run_bench_demo", "run_dose_demo", "run_vial_demo"]
 
 # Each module offers run_part(folder, seed): it writes its input files, reads them like any other, and returns the result.
 _VIAL: dict[str, str] = {
@@ -22,6 +22,7 @@ _BENCH: dict[str, str] = {
     "uptake": "fusin.report.demo_uptake",
     "biodistribution": "fusin.report.demo_biodistribution",
 }
+_DOSE: dict[str, str] = {}
 
 
 def run_vial_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
@@ -39,6 +40,11 @@ def run_vial_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> J
 def run_bench_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
     """Make the files of the bench, read them like any other, and write one page; see `run_vial_demo`."""
     return _run(_BENCH, "The bench, made up", "the bench", folder, seed, progress)
+
+
+def run_dose_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
+    """Make the measurements of a treated digital patient, compute doses and plan; see `run_vial_demo`."""
+    return _run(_DOSE, "Doses of a digital patient", "the dose", folder, seed, progress)
 
 
 def _run(parts: dict[str, str], title: str, stage: str, folder: Path, seed: int, progress: Stage) -> JobOutput:
