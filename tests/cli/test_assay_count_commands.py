@@ -107,3 +107,31 @@ def test_every_mistake_is_one_sentence_with_exit_3(fusin, bench, typed):
     ran = fusin("assay", *typed)
     assert ran.code == 3, (ran.out, ran.err)
     assert ran.refusal
+
+
+def test_the_page_has_one_row_per_group_and_the_file_one_per_quantity(fusin, bench):
+    document = fusin("assay", "uptake", "uptake.csv", *GA, "--out", "uptake", "--json").document()
+    wide = (bench / "uptake" / document["outputs"]["groups-printed_csv"]).read_text().splitlines()
+    tidy = (bench / "uptake" / document["outputs"]["groups_csv"]).read_text().splitlines()
+    groups = {(g["tracer"], g["phase"], g["condition"], g["time_min"]) for g in document["groups"]}
+    assert len(wide) - 1 == len(groups)
+    assert len(tidy) - 1 == sum(g["per"] == "percent" for g in document["groups"])
+    assert "groups_markdown" not in document["outputs"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "used", "unused"),
+    [
+        (["uptake", "uptake.csv", "--nuclide", "Ga-68", "--reference", "reference"],
+         {"Fieller", "Welch", "Cunningham", "Student", "Currie", "Cherry"}, {"Holm"}),
+        (["biodistribution", "tubes.csv", "--animals", "animals.csv", "--nuclide", "Ga-68"],
+         {"Fieller", "Welch", "Holm", "Oehlert", "Currie"}, {"Cunningham", "Efron", "Müller"}),
+        (["counts", "hidex.csv", "--nuclide", "Ga-68", "--background-cpm", "70"], {"Knoll", "Currie", "Müller"}, {"Welch"}),
+        (["biodistribution", "time_course.csv", "--compare", "none"], {"Student", "Fieller"}, {"Welch", "Knoll", "Cherry"}),
+    ],
+)  # fmt: skip
+def test_methods_are_those_that_were_used_each_with_its_citation(fusin, bench, typed, used, unused):
+    methods = fusin("assay", *typed, "--json").document()["provenance"]["methods"]
+    text = " ".join(m["citation"] for m in methods)
+    assert {name for name in used | unused if name in text} == used
+    assert len({m["id"] for m in methods}) == len(methods)

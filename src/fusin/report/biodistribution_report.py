@@ -30,15 +30,16 @@ from fusin.assays.counting_maps import read_column_map
 from fusin.assays.counting_runs import CountedRun
 from fusin.assays.counting_uncertainty import Measured
 from fusin.errors import InputError
-from fusin.provenance import NoticeLog, jsonable
+from fusin.provenance import Method, NoticeLog, jsonable
 from fusin.report.bench_figures import Bar, Course, CoursePoint, bars_of_organs, course_over_time
+from fusin.report.counts_methods import BOOTSTRAP, DELTA, FIELLER, HOLM, T_INTERVAL, WELCH, counting_methods
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import Figure
 from fusin.report.table_text import number_text, shown_columns
 from fusin.tabular.rows import to_frame
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
 
 __all__ = ["BiodistributionInputs", "BiodistributionOptions", "biodistribution_report"]
 
@@ -133,8 +134,16 @@ def biodistribution_report(
     summary = _summary(found, options)
     return JobOutput(
         title="Biodistribution", document=_document(found, options), sections=sections, summary=summary,
-        notices=log.notices, provenance=provenance_of(inputs.paths(), options.to_json()),
+        notices=log.notices, provenance=provenance_of(inputs.paths(), options.to_json(), _methods(found, options)),
     )  # fmt: skip
+
+
+def _methods(found: _Found, options: BiodistributionOptions) -> tuple[Method, ...]:
+    used = [*(counting_methods((found.run,), options.setup.run) if found.run else ()), T_INTERVAL]
+    if any(r.of_means for r in found.ratios):
+        used += [DELTA] if options.ratio_interval == "delta" else [FIELLER, DELTA]
+        used += [BOOTSTRAP] if options.ratio_interval == "bootstrap" else []
+    return (*used, *((WELCH, HOLM) if found.comparisons else ()))
 
 
 def _of_counts(inputs: BiodistributionInputs, options: BiodistributionOptions, log: NoticeLog) -> _Found:
@@ -344,9 +353,15 @@ def _organ_table(found: _Found) -> JobTable:
     ]  # fmt: skip
     frame = to_frame(rows, ORGAN_COLUMNS)
     shown = shown_columns(
-        frame, ORGAN_COLUMNS, headings={"sd": "SD", "sem": "SEM", "mean": f"Mean {found.unit} (95 %, t)"}
-    )
+        frame, ORGAN_COLUMNS, headings={"sd": "SD", "sem": "SEM", "mean": f"Mean {found.unit} (95 %, t)"},
+        leave_out=_empty(frame),
+    )  # fmt: skip
     return JobTable(name="organs", title="Means with intervals", frame=frame, shown=shown)
+
+
+def _empty(frame: pd.DataFrame) -> list[str]:
+    """Labels that no row has; a column of dashes says nothing."""
+    return [c for c in ("group", "time", "note") if c in frame.columns and not any(frame[c].fillna(""))]
 
 
 def _ratio_table(ratios: Sequence[OrganRatio]) -> JobTable:
@@ -378,7 +393,7 @@ def _ratio_table(ratios: Sequence[OrganRatio]) -> JobTable:
     # Two decimals, so that a reader can check a quotient by hand.
     shown = tuple(
         replace(c, digits=2) if c.name.startswith(("per_animal", "of_means")) else c
-        for c in shown_columns(frame, headings=headings)
+        for c in shown_columns(frame, headings=headings, leave_out=_empty(frame))
     )
     return JobTable(name="ratios", title="Ratios", frame=frame, shown=shown)
 
@@ -416,7 +431,9 @@ def _animal_table(values: TissueValues) -> JobTable:
         "tail_percent": "Tail [% of dose]", "counted_percent": "Counted [% of dose]",
         "recovery_percent": "Recovery [% of dose]",
     }  # fmt: skip
-    return JobTable(name="animals", title="Animals", frame=frame, shown=shown_columns(frame, headings=headings))
+    gone = [c for c in frame.columns if c.split("_")[0] in {h.split("_")[0] for h in headings if frame[h].isna().all()}]
+    shown = shown_columns(frame, headings=headings, leave_out=gone)
+    return JobTable(name="animals", title="Animals", frame=frame, shown=shown)
 
 
 def _figures(found: _Found, options: BiodistributionOptions) -> tuple[Figure, ...]:

@@ -11,10 +11,11 @@ from fusin.assays.counter_files import read_counter_file
 from fusin.assays.counting import NetRate
 from fusin.assays.counting_maps import read_column_map
 from fusin.assays.counting_runs import CountedRun, RunSetup, correct_run
-from fusin.assays.counting_uncertainty import Measured
+from fusin.assays.counting_uncertainty import INTERVAL, Measured
 from fusin.assays.spillover import SpillOver, spill_over_from_standards
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog, jsonable
+from fusin.report.counts_methods import SPILL_OVER, counting_methods
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import counted
 from fusin.report.table_text import shown_columns
@@ -42,6 +43,12 @@ RATE_COLUMNS = (
     Column("detected", "boolean", "whether the net counts exceed the decision limit"),
 )
 """Written rates."""
+
+_HEADINGS = {
+    "start_time": "Start", "live_time_s": "Live [s]", "net_cpm": "Net cpm (95 %)", "dead_time_factor": "× dead time",
+    "count_decay_factor": "× decay in count", "reference_decay_factor": "× decay to ref.",
+    "decision_limit_counts": "L_C", "detection_limit_counts": "L_D",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +84,10 @@ def counts_report(path: Path, *, options: CountsOptions, log: NoticeLog) -> JobO
     keep = [
         c for c in frame.columns if not frame[c].isna().all() and not (frame[c].dtype == "string" and not any(frame[c]))
     ]
+    keep = [c for c in keep if not (c in ("repeat", "kind") and frame[c].nunique() <= 1)]
     shown = tuple(
-        replace(c, digits=4) if c.name.endswith("_factor") else c for c in shown_columns(frame[keep], RATE_COLUMNS)
+        replace(c, digits=4) if c.name.endswith("_factor") else c
+        for c in shown_columns(frame[keep], RATE_COLUMNS, headings=_HEADINGS)
     )
     table = JobTable(name="rates", title="Net rates", frame=frame, shown=shown)
     sections = [JobSection(name="rates", title="Net rates", text=_sentences(run), tables=(table,))]
@@ -99,7 +108,10 @@ def counts_report(path: Path, *, options: CountsOptions, log: NoticeLog) -> JobO
     inputs = (path,) if options.column_map is None else (path, options.column_map)
     return JobOutput(
         title="Counts", document=document, sections=tuple(sections), summary=_sentences(run), notices=log.notices,
-        provenance=provenance_of(inputs, options.run.to_json()),
+        provenance=provenance_of(
+            inputs, options.run.to_json(),
+            (*counting_methods((run,), options.run), *((SPILL_OVER,) if matrix is not None else ())),
+        ),
     )  # fmt: skip
 
 
@@ -140,7 +152,10 @@ def _sentences(run: CountedRun) -> tuple[str, ...]:
         f"{60 * b.rate.value:.4g} cpm" + (f" from {counted(b.n, 'blank')}" if b.n else " as stated")
         for b in run.backgrounds.values()
     )
-    return (f"{counted(len(run.rates), 'tube count')}, {when}; background {blanks or 'subtracted by the counter'}.",)
+    return (
+        f"{counted(len(run.rates), 'tube count')}, {when}; background {blanks or 'subtracted by the counter'}; "
+        f"intervals: {INTERVAL}.",
+    )
 
 
 def _unmixed(

@@ -13,8 +13,16 @@ from fusin.assays.uptake_files import UptakeStudy, read_uptake
 from fusin.assays.uptake_groups import ReferenceRatio, UptakeGroup, group_wells, reference_normalised, specific_uptake
 from fusin.assays.uptake_kinetics import Efflux, InternalisationRate, effluxes, internalisation_rates
 from fusin.assays.uptake_tables import WELL_COLUMNS
-from fusin.provenance import NoticeLog, jsonable
+from fusin.provenance import Method, NoticeLog, jsonable
 from fusin.report.bench_figures import Course, CoursePoint, course_over_time
+from fusin.report.counts_methods import (
+    EFFLUX,
+    FIELLER,
+    INTERNALISATION,
+    T_INTERVAL,
+    WELCH_DIFFERENCE,
+    counting_methods,
+)
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import Figure
 from fusin.report.table_text import estimate_text, shown_columns
@@ -23,9 +31,10 @@ from fusin.tabular.rows import to_frame
 __all__ = ["UptakeOptions", "uptake_report"]
 
 _WORDS = {
-    "uptake_percent": "uptake [% of applied]", "membrane_percent": "membrane [% of applied]",
-    "internalised_percent": "internalised [% of applied]", "internalised_of_cell_percent": "internalised [% of cell-associated]",
+    "uptake_percent": "Uptake", "membrane_percent": "Membrane", "internalised_percent": "Internalised",
+    "internalised_of_cell_percent": "Internalised of cell-associated",
 }  # fmt: skip
+_KEYS = ("tracer", "phase", "condition", "time_min", "per")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +88,17 @@ def uptake_report(path: Path, *, options: UptakeOptions, log: NoticeLog) -> JobO
     summary = _summary(found, options)
     return JobOutput(
         title="Uptake and internalisation", document=_document(found, options), sections=_sections(found, summary),
-        summary=summary, notices=log.notices, provenance=provenance_of((path,), options.to_json()),
+        summary=summary, notices=log.notices, provenance=provenance_of((path,), options.to_json(), _methods(found, options)),
     )  # fmt: skip
+
+
+def _methods(found: _Found, options: UptakeOptions) -> tuple[Method, ...]:
+    used = [*counting_methods(found.study.runs.values(), options.run), T_INTERVAL]
+    used += [WELCH_DIFFERENCE] if found.specific or found.rates else []
+    used += [FIELLER] if found.normalised else []
+    used += [INTERNALISATION] if found.rates else []
+    used += [EFFLUX] if found.efflux else []
+    return tuple(used)
 
 
 def _document(found: _Found, options: UptakeOptions) -> dict[str, Any]:
@@ -125,16 +143,17 @@ def _of(tracer: str) -> str:
 def _sections(found: _Found, summary: tuple[str, ...]) -> tuple[JobSection, ...]:
     wells = to_frame([_flat(s) for s in found.shares], WELL_COLUMNS)
     every = JobTable(name="wells", title="Wells", frame=wells, on_page=False)
-    shown = _group_table("groups", "Replicates", [g for g in found.groups if g.per == "percent"])
-    out = [JobSection(name="uptake", title="Uptake", text=summary, tables=(shown, every), figures=_figures(found))]
-    if found.specific:
-        table = _group_table("specific", "Specific", found.specific)
-        text = ("Unblocked less blocked, Welch's interval.",)
-        out.append(JobSection(name="specific", title="Specific uptake", text=text, tables=(table,)))
-    scaled = [g for g in found.groups if g.per != "percent"]
+    plain, scaled = _by_unit(found.groups)
+    shown = _group_tables("groups", "Means of replicates", plain)
+    out = [JobSection(name="uptake", title="Uptake", text=summary, tables=(*shown, every), figures=_figures(found))]
+    plain, specific = _by_unit(found.specific)
+    if plain:
+        shown = _group_tables("specific", "Specific: unblocked less blocked", plain)
+        out.append(JobSection(name="specific", title="Specific uptake", tables=shown))
     if scaled:
-        table = _group_table("normalised", "Per cells or protein", scaled)
-        out.append(JobSection(name="normalised", title="Per cells or protein", tables=(table,)))
+        shown = _group_tables("normalised", "Means of replicates", scaled)
+        more = _group_tables("normalised-specific", "Specific: unblocked less blocked", specific) if specific else ()
+        out.append(JobSection(name="normalised", title="Per cells or protein", tables=(*shown, *more)))
     if found.normalised:
         text = ("100 x specific internalisation of the tracer / that of the reference; Fieller's interval.",)
         out.append(
@@ -154,26 +173,42 @@ def _flat(s: WellShares) -> dict[str, Any]:
     return out
 
 
-def _group_table(name: str, title: str, groups: Sequence[UptakeGroup]) -> JobTable:
+def _by_unit(groups: Sequence[UptakeGroup]) -> tuple[list[UptakeGroup], list[UptakeGroup]]:
+    """Groups in percent of the applied activity, and those per cells or protein."""
+    return [g for g in groups if g.per == "percent"], [g for g in groups if g.per != "percent"]
+
+
+def _group_tables(name: str, title: str, groups: Sequence[UptakeGroup]) -> tuple[JobTable, JobTable]:
+    """One row per group with its quantities as columns for the page, and the long table for a file."""
     import pandas as pd
 
-    rows = [
-        {
-            "tracer": g.tracer, "phase": g.phase, "condition": g.condition, "time_min": g.time_min,
-            "quantity": _WORDS[g.quantity], "per": g.per, "mean": g.mean.value, "mean_low": g.mean.low,
-            "mean_high": g.mean.high, "mean_method": g.mean.method, "sd": g.sd, "n": g.mean.n,
-        }
-        for g in groups
-    ]  # fmt: skip
-    frame = pd.DataFrame(rows)
-    alike = {c for c in ("tracer", "phase") if frame[c].nunique() <= 1} | (
-        {"per"} if set(frame["per"]) == {"percent"} else set()
-    )
-    empty = {c for c in ("sd", "time_min") if frame[c].isna().all()}
-    shown = shown_columns(
-        frame, leave_out=alike | empty, headings={"sd": "SD", "mean": "Mean (95 %)", "time_min": "Time [min]"}
-    )
-    return JobTable(name=name, title=title, frame=frame, shown=shown)
+    tidy = pd.DataFrame([_tidy(g) for g in groups])
+    rows: dict[tuple[object, ...], dict[str, Any]] = {}
+    for g in groups:
+        key = (g.tracer, g.phase, g.condition, g.time_min, g.per)
+        row = rows.setdefault(key, dict(zip(_KEYS, key, strict=True)) | {"n": g.mean.n, "unit": g.unit})
+        row |= {g.quantity: g.mean.value, f"{g.quantity}_low": g.mean.low, f"{g.quantity}_high": g.mean.high,
+                f"{g.quantity}_method": g.mean.method}  # fmt: skip
+    frame = pd.DataFrame(list(rows.values()))
+    frame["per"] = frame["per"].str.removeprefix("per ")
+    # What does not differ between the rows says nothing in a column of its own.
+    alike = {c for c in ("tracer", "phase", "condition", "unit") if frame[c].nunique() <= 1}
+    alike |= {"time_min"} if frame["time_min"].isna().all() else set()
+    alike |= {"per"} if frame["per"].nunique() == 1 else set()
+    per = "" if groups[0].per == "percent" or "per" not in alike else f" {groups[0].per}"
+    unit = str(frame["unit"].iloc[0]).capitalize() if "unit" in alike else "n"
+    headings = _WORDS | {"n": unit, "time_min": "Time [min]", "per": "Per"}
+    shown = shown_columns(frame, leave_out=alike, headings=headings)
+    wide = JobTable(name=f"{name}-printed", title=f"{title}, % of applied{per} (95 %)", frame=frame, shown=shown)
+    return wide, JobTable(name=name, title=f"{title}, one quantity per row", frame=tidy, on_page=False)
+
+
+def _tidy(g: UptakeGroup) -> dict[str, Any]:
+    return {
+        "tracer": g.tracer, "phase": g.phase, "condition": g.condition, "time_min": g.time_min, "quantity": g.quantity,
+        "per": g.per, "mean": g.mean.value, "mean_low": g.mean.low, "mean_high": g.mean.high,
+        "mean_method": g.mean.method, "sd": g.sd, "n": g.mean.n, "unit": g.unit,
+    }  # fmt: skip
 
 
 def _reference_table(ratios: Sequence[ReferenceRatio]) -> JobTable:
@@ -186,7 +221,8 @@ def _reference_table(ratios: Sequence[ReferenceRatio]) -> JobTable:
     ]  # fmt: skip
     frame = pd.DataFrame(rows)
     headings = {"percent": "% of reference (95 %)", "time_min": "Time [min]"}
-    return JobTable(name="reference", title="Reference", frame=frame, shown=shown_columns(frame, headings=headings))
+    shown = shown_columns(frame, headings=headings, leave_out=() if frame["note"].any() else ("note",))
+    return JobTable(name="reference", title="Reference", frame=frame, shown=shown)
 
 
 def _kinetics(found: _Found) -> JobSection:
@@ -201,9 +237,9 @@ def _kinetics(found: _Found) -> JobSection:
             _kinetic(e.tracer, "efflux half-life [min]", e.half_life),
         ]  # fmt: skip
     frame = pd.DataFrame(rows)
-    table = JobTable(
-        name="kinetics", title="Rates", frame=frame, shown=shown_columns(frame, headings={"value": "Value (95 %)"})
-    )
+    alike = [c for c in ("tracer", "note") if not frame[c].any()]
+    shown = shown_columns(frame, headings={"value": "Value (95 %)"}, leave_out=alike)
+    table = JobTable(name="kinetics", title="Rates", frame=frame, shown=shown)
     text = (
         "Internalisation rate: slope of the internalised share against the time integral of the membrane share. "
         "Efflux: 100 I(t) / (I + M)(0), a mono-exponential to a plateau.",
