@@ -14,9 +14,7 @@ from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.dispensing import DispenseRules, Order, Vial
 from fusin.radiopharmacy.moments import Clock, Moment, clock_of, moment
-from fusin.radiopharmacy.toml_fields import Fields, bound, read_toml
-from fusin.tabular.files import load
-from fusin.tabular.rows import rows_of
+from fusin.radiopharmacy.toml_fields import Fields, bound, csv_fields, existing_mbq, read_toml
 from fusin.tabular.schema import InputColumn, Schema
 
 __all__ = ["PATIENT_DOSES", "DispenseOptions", "DispenseRequest", "order_from_text", "read_dispensing", "typed_patient"]
@@ -48,6 +46,9 @@ PATIENT_DOSES = Schema(
 )
 _ALIASES = {"patient": "id", "patient_id": "id", "time": "injection_time", "time_min": "injection_min",
             "activity_mbq": "dose_mbq", "activity_gbq": "dose_gbq", "activity_mci": "dose_mci"}  # fmt: skip
+
+
+_DRAW_HINT = "lead_min, the minutes from the draw to the injection; the moment of the draw is computed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,12 +142,7 @@ def _table(top: Fields, name: str) -> dict[str, Any]:
 
 
 def _csv_rows(path: Path, log: NoticeLog) -> list[Fields]:
-    known = [*PATIENT_DOSES.names(), *_ALIASES]
-    frame, name = load(path, known, "")
-    plain = {str(c).strip().lower().replace(" ", "_").replace("-", "_"): c for c in frame.columns}
-    renamed = {plain[a]: n for a, n in _ALIASES.items() if a in plain and n not in plain}
-    rows = rows_of(frame.rename(columns=renamed), PATIENT_DOSES, log, where=name)
-    return [Fields({k: v for k, v in r.values.items() if v is not None}, r.where) for r in rows]
+    return csv_fields(path, PATIENT_DOSES, log, aliases=_ALIASES, without_unit=("dose", "activity"))
 
 
 def _renamed(values: Any, where: str) -> dict[str, Any]:
@@ -180,6 +176,7 @@ def typed_patient(text: str) -> tuple[str, float, Moment]:
         dose = math.nan
     if found is None or not (math.isfinite(dose) and dose > 0):
         raise InputError("--patient", "ID=MBq@time", text, "for example P1=150@2026-01-31T08:20, or minutes: P1=150@20")
+    existing_mbq(dose, "--patient", "dose")
     try:
         minutes = float(found[3])
     except ValueError:
@@ -228,7 +225,7 @@ _TIMES = (("injection", "injection_time", "injection_min"), ("earliest", "earlie
 
 
 def _vial(fields: Fields, number: int, reference: Moment, clock: Clock) -> Vial:
-    activity, volume = fields.activity_mbq("activity"), fields.number("volume_ml", least=1e-6, most=1e6)
+    activity, volume = fields.activity_mbq("activity"), fields.number("volume_ml", above=0.0, least=1e-6, most=1e6)
     named = fields.text("nuclide")
     for name, value, option in (("activity_mbq", activity, "--vial-mbq"), ("volume_ml", volume, "--volume-ml"),
                                 ("nuclide", named, "--nuclide")):  # fmt: skip
@@ -289,7 +286,7 @@ def _order(fields: Fields, times: Mapping[str, Moment | None], defaults: Mapping
     name = fields.text("id", required=True)
     dose = fields.activity_mbq("dose")
     if dose is None:
-        raise InputError(fields.where, "dose_mbq", "nothing", "the activity to be administered")
+        raise InputError(fields.where, "dose_mbq", "no number", "the activity to be administered")
     seconds = {k: None if t is None else clock.seconds(t, fields.where, k) for k, t in times.items()}
     at, first, last = seconds["injection"], seconds["earliest"], seconds["latest"]
     if at is not None and (first is not None or last is not None):
@@ -314,7 +311,7 @@ def _order(fields: Fields, times: Mapping[str, Moment | None], defaults: Mapping
         weight=1.0 if weight is None else weight, drawn_ml=drawn,
         **_own({**defaults, **{k: v for k, v in own.items() if v is not None}}),
     )  # fmt: skip
-    fields.finish()
+    fields.finish(dict.fromkeys(("draw_min", "draw_time", "draw"), _DRAW_HINT))
     return order
 
 

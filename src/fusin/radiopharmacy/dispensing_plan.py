@@ -172,7 +172,7 @@ def _check(orders: Sequence[Order], vials: Sequence[Vial], rules: DispenseRules,
     for what, names in (("vial", [v.name for v in vials]), ("patient", [o.id for o in orders])):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise InputError("dispensing", what, ", ".join(twice), "each name once")
+            raise InputError("dispensing", what, f"{', '.join(twice)} more than once", "each name once")
         if not names:
             raise InputError("dispensing", what, "none", f"at least one {what}")
     kinds = sorted({v.nuclide for v in vials})
@@ -252,7 +252,7 @@ def _missed(
     window = window_of(order, vial, rules)
     dose = _dose(order, vial, window.first_s, rules)
     reason, binding = (
-        _crowded(order, vial, dose["volume_ml"], used[vial.name], rules)
+        _crowded(order, vial, dose["volume_ml"], used[vial.name], rules, one_of=len(open_))
         if window.open
         else _impossible(order, vial, dose["volume_ml"], window.first_s, rules, clock)
     )
@@ -260,19 +260,27 @@ def _missed(
     return Serving(**dose, served=False, latest_s=latest, latest_binding=latest_binding, reason=reason, binding=binding)
 
 
-def _crowded(order: Order, vial: Vial, volume: float, used: float, rules: DispenseRules) -> tuple[str, str]:
+def _crowded(
+    order: Order, vial: Vial, volume: float, used: float, rules: DispenseRules, *, one_of: int
+) -> tuple[str, str]:
     total = used + volume
     if total > vial.usable_ml:
         dead = f" and {vial.dead_volume_ml:g} mL dead volume" if vial.dead_volume_ml else ""
+        alone = "; no other vial has enough either, and a dose is drawn from one vial" if one_of > 1 else ""
         return (
-            f"{order.id} needs {volume:.3f} mL, {vial.usable_ml - used:.3f} mL are left of vial {vial.name}: cumulative "
-            f"{total:.3f} mL{dead} of {vial.volume_ml:g} mL",
+            f"{order.id} needs {volume:.3f} mL{_residue(order, volume)}, {vial.usable_ml - used:.3f} mL are left of vial "
+            f"{vial.name}: cumulative {total:.3f} mL{dead} of {vial.volume_ml:g} mL{alone}",
             "vial_volume",
         )
     return (
         f"{order.id} finds no moment {rules.gap_s / 60.0:g} min away from the other injections with enough left",
         "gap",
     )
+
+
+def _residue(order: Order, volume: float) -> str:
+    stays = order.residual_ml + (volume - order.residual_ml) * order.residual_fraction
+    return f" ({stays:.3f} mL of it for the residue)" if stays > 0 else ""
 
 
 def _impossible(
@@ -287,10 +295,11 @@ def _impossible(
                 binding,
             )
         cap = cap_ml(order, vial, rules)
-        when = f"the last possible injection is {clock.text(last)}" if math.isfinite(last) else "it never can be"
         return (
-            f"{order.id} needs {volume:.3f} mL of vial {vial.name} at {at}, at most {cap.ml:.3f} mL are possible "
-            f"({limit_words(binding)}); {when}",
+            f"{order.id} needs {volume:.3f} mL{_residue(order, volume)} of vial {vial.name} at {at}, at most {cap.ml:.3f} mL "
+            f"are possible ({limit_words(binding)}), which then hold {_holds(cap.ml, vial, first_s)} MBq"
+            + (f"; the last possible injection is {clock.text(last)}" if last >= _ready_s(order, vial) else "")
+            + ("; it never can be" if not math.isfinite(last) else ""),
             binding,
         )
     ready = clock.text(vial.available_s)
@@ -298,6 +307,15 @@ def _impossible(
         f"{order.id} has to be injected by {clock.text(order.latest_s)}, vial {vial.name} is ready at {ready}",
         "not_available",
     )
+
+
+def _holds(volume_ml: float, vial: Vial, time_s: float) -> str:
+    return f"{volume_ml * vial.concentration_mbq_ml(time_s):.4g}"
+
+
+def _ready_s(order: Order, vial: Vial) -> float:
+    """First injection that the vial itself allows."""
+    return (vial.reference_s if vial.available_s is None else vial.available_s) + order.lead_s
 
 
 def limit_words(binding: str) -> str:

@@ -2,24 +2,26 @@
 
 Volumes grow with time, so that for a given order of patients every injection is best at its earliest moment. Without a least
 gap between injections patients do not hinder one another in time, and one pass over them with the Pareto front of the volumes
-used is enough. With a gap the orders are built up patient by patient over the sets served, keeping for each set the front of
-(time of the last injection, volumes used).
+used is enough. With a gap see `fusin.radiopharmacy.dispensing_gaps`. Where not every way was tried, a bound may still prove that
+nothing serves more.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fusin.radiopharmacy.dispensing import DispenseRules, Order, Vial, draw_volume_ml, last_injection_s
+from fusin.radiopharmacy.dispensing_bound import cannot_serve_more
+from fusin.radiopharmacy.dispensing_gaps import Choice, GapDay, every_way, improved
 
-__all__ = ["FRONT", "Assignment", "Window", "best_assignment", "window_of"]
+__all__ = ["FRONT", "Assignment", "Window", "best_assignment", "gap_day", "window_of"]
 
 FRONT = 120
-"""Labels kept for one set or one weight; beyond it the search is no longer exact and says so."""
+"""Labels kept for one weight of a day without a gap; beyond it not every way is tried."""
 
-_LEVEL = 6_000
 _ROUNDING = 1e-9
 
 
@@ -51,7 +53,7 @@ class Assignment:
     Attributes
     ----------
     chosen : by index of the order: (index of the vial, injection [s])
-    exact : whether no better assignment can exist
+    exact : whether no other assignment can serve more
     """
 
     chosen: dict[int, tuple[int, float]]
@@ -90,30 +92,72 @@ def best_assignment(orders: Sequence[Order], vials: Sequence[Vial], rules: Dispe
     vials : vials
     rules : gap and limits
     """
-    used = [0.0] * len(vials)
-    fixed: list[tuple[int, int, float]] = []
-    open_: dict[int, dict[int, Window]] = {}
+    fixed, used = _drawn(orders, vials)
+    windows = _windows(orders, vials, rules)
+    day = gap_day(orders, vials, rules)
+    start = _Label(0.0, tuple(used), -math.inf, ())
+    # A quick answer first: what cannot reach it any more need not be followed.
+    best, exact = _without_gap(orders, vials, windows, start, most=8, least=-math.inf)
+    apart = _keeps_gap(day, best)
+    if not exact and apart and len(best.chosen) < len(windows):
+        best, exact = _without_gap(orders, vials, windows, start, most=FRONT, least=best.weight)
+        apart = _keeps_gap(day, best)
+    chosen = list(best.chosen)
+    if not apart:
+        sequence, exact = every_way(day, improved(day))
+        placed = day.placed(sequence) or []
+        chosen = [(c.order, c.vial, time_s) for c, (time_s, _) in zip(sequence, placed, strict=True)]
+    weight = math.fsum(orders[i].weight for i, *_ in chosen)
+    return Assignment({i: (v, t) for i, v, t in [*fixed, *chosen]}, exact or cannot_serve_more(day, weight))
+
+
+def _keeps_gap(day: GapDay, label: _Label) -> bool:
+    """Whether a plan that knows of no gap has one."""
+    times = sorted([*(t for *_, t in label.chosen), *day.taken_s])
+    new = {t for *_, t in label.chosen}
+    # Two doses that are drawn already may be as close as they are.
+    return all(b - a >= day.gap_s - 1e-6 or not {a, b} & new for a, b in itertools.pairwise(times))
+
+
+def _drawn(orders: Sequence[Order], vials: Sequence[Vial]) -> tuple[list[tuple[int, int, float]], list[float]]:
+    """Order, vial and injection of what is drawn already, and the volume that it took of each vial."""
+    fixed, used = [], [0.0] * len(vials)
     for i, order in enumerate(orders):
         if order.drawn_ml is not None:
             v = next(k for k, vial in enumerate(vials) if order.fits(vial))
             used[v] += order.drawn_ml
             fixed.append((i, v, order.earliest_s))
-            continue
-        windows = {v: window_of(order, vial, rules) for v, vial in enumerate(vials) if order.fits(vial)}
-        windows = {v: w for v, w in windows.items() if w.open}
-        if windows:
-            open_[i] = windows
-    start = _Label(0.0, tuple(used), -math.inf, tuple(fixed))
-    if rules.gap_s > 0:
-        best, exact = _with_gap(orders, vials, rules, open_, start)
-    else:
-        # A quick answer first: what cannot reach it any more need not be followed.
-        quick, exact = _without_gap(orders, vials, rules, open_, start, most=8, least=-math.inf)
-        best = quick
-        if not exact and len(quick.chosen) < len(fixed) + len(open_):
-            best, exact = _without_gap(orders, vials, rules, open_, start, most=FRONT, least=quick.weight)
-    everyone = len(best.chosen) == len(fixed) + len(open_)
-    return Assignment({i: (v, t) for i, v, t in best.chosen}, exact or everyone)
+    return fixed, used
+
+
+def _windows(orders: Sequence[Order], vials: Sequence[Vial], rules: DispenseRules) -> dict[int, dict[int, Window]]:
+    """Open windows by order and vial, of what is still to be drawn."""
+    found = {}
+    for i, order in enumerate(orders):
+        if order.drawn_ml is None:
+            own = {v: window_of(order, vial, rules) for v, vial in enumerate(vials) if order.fits(vial)}
+            if own := {v: w for v, w in own.items() if w.open}:
+                found[i] = own
+    return found
+
+
+def gap_day(orders: Sequence[Order], vials: Sequence[Vial], rules: DispenseRules) -> GapDay:
+    """What a plan has to keep, in numbers alone."""
+    fixed, used = _drawn(orders, vials)
+    choices = {
+        i: tuple(_choice(orders[i], i, vials[v], v, w) for v, w in own.items())
+        for i, own in _windows(orders, vials, rules).items()
+    }
+    free = tuple(vial.usable_ml - u for vial, u in zip(vials, used, strict=True))
+    return GapDay(choices=choices, free_ml=free, gap_s=rules.gap_s, taken_s=tuple(sorted(t for *_, t in fixed)))
+
+
+def _choice(order: Order, i: int, vial: Vial, v: int, window: Window) -> Choice:
+    return Choice(
+        order=i, vial=v, first_s=window.first_s, last_s=window.last_s,
+        grows_ml=draw_volume_ml(order, vial, window.first_s) - order.residual_ml, stays_ml=order.residual_ml,
+        half_life_s=vial.half_life_s, weight=order.weight,
+    )  # fmt: skip
 
 
 def _room(vials: Sequence[Vial], used: Sequence[float], v: int, volume: float) -> bool:
@@ -126,7 +170,7 @@ def _extended(label: _Label, order: Order, i: int, v: int, time_s: float, volume
 
 
 def _without_gap(
-    orders: Sequence[Order], vials: Sequence[Vial], rules: DispenseRules, windows: dict[int, dict[int, Window]], start: _Label,
+    orders: Sequence[Order], vials: Sequence[Vial], windows: dict[int, dict[int, Window]], start: _Label,
     *, most: int, least: float,
 ) -> tuple[_Label, bool]:  # fmt: skip
     labels, exact = [start], True
@@ -147,64 +191,17 @@ def _without_gap(
                 groups.setdefault(round(label.weight, 9), []).append(label)
         labels = []
         for group in groups.values():
-            front, whole = _front(group, most, with_time=False)
+            front, whole = _front(group, most)
             labels += front
             exact = exact and whole
     return min(labels, key=lambda label: label.rank), exact
 
 
-def _with_gap(
-    orders: Sequence[Order], vials: Sequence[Vial], rules: DispenseRules, windows: dict[int, dict[int, Window]], start: _Label
-) -> tuple[_Label, bool]:  # fmt: skip
-    level: dict[frozenset[int], list[_Label]] = {frozenset(): [start]}
-    best, exact = start, True
-    taken = sorted(t for *_, t in start.chosen)
-    while level:
-        grown: dict[frozenset[int], list[_Label]] = {}
-        for done, labels in level.items():
-            for i, own in windows.items():
-                if i in done:
-                    continue
-                for label in labels:
-                    for v, window in own.items():
-                        time_s = _free(max(window.first_s, label.last_s + rules.gap_s), taken, rules.gap_s)
-                        if time_s > window.last_s + 1e-6:
-                            continue
-                        volume = draw_volume_ml(orders[i], vials[v], time_s)
-                        if _room(vials, label.used, v, volume):
-                            longer = _extended(label, orders[i], i, v, time_s, volume)
-                            grown.setdefault(done | {i}, []).append(longer)
-        level = {}
-        for done, labels in grown.items():
-            level[done], whole = _front(labels, FRONT, with_time=True)
-            exact = exact and whole
-            best = min([best, *level[done]], key=lambda label: label.rank)
-        if sum(map(len, level.values())) > _LEVEL:
-            kept = sorted(((done, label) for done, ls in level.items() for label in ls), key=lambda p: p[1].rank)
-            level, exact = {}, False
-            for done, label in kept[:_LEVEL]:
-                level.setdefault(done, []).append(label)
-    return best, exact
-
-
-def _free(time_s: float, taken: Sequence[float], gap_s: float) -> float:
-    """The first moment from ``time_s`` on that keeps the gap to injections of doses that are drawn already."""
-    for other in taken:
-        if abs(time_s - other) < gap_s - 1e-6:
-            time_s = other + gap_s
-    return time_s
-
-
-def _front(labels: list[_Label], most: int, *, with_time: bool) -> tuple[list[_Label], bool]:
-    """Labels that no other beats in every volume (and in time), at most ``most``; False when some were cut off."""
+def _front(labels: list[_Label], most: int) -> tuple[list[_Label], bool]:
+    """Labels that no other beats in every volume, at most ``most``; False when some were cut off."""
     front: list[_Label] = []
     for label in sorted(labels, key=lambda one: one.rank):
-        beaten = any(
-            all(a <= b + _ROUNDING for a, b in zip(other.used, label.used, strict=True))
-            and (not with_time or other.last_s <= label.last_s + 1e-6)
-            for other in front
-        )
-        if not beaten:
+        if not any(all(a <= b + _ROUNDING for a, b in zip(other.used, label.used, strict=True)) for other in front):
             front.append(label)
         if len(front) > most:
             return front[:most], False

@@ -14,6 +14,7 @@ from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.dispensing import Order
 from fusin.radiopharmacy.dispensing_files import DispenseRequest, order_from_text, typed_patient
 from fusin.radiopharmacy.dispensing_plan import DispensePlan, plan_doses
+from fusin.radiopharmacy.toml_fields import existing_mbq
 
 __all__ = ["WhatIf", "what_if"]
 
@@ -50,6 +51,7 @@ def what_if(request: DispenseRequest, change: str) -> WhatIf:
         dose = _number(value, change)
         if dose <= 0:
             raise InputError("--what-if", "dose", change, "a dose above 0 MBq")
+        existing_mbq(dose, "--what-if", "dose")
         chosen = [_known(orders, name, change)]
         orders = [replace(o, dose_mbq=dose) if o.id in chosen else o for o in orders]
     elif kind == "extra" and equals and name:

@@ -15,8 +15,7 @@ from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.generator import ElutionEntry, Generator, Start, checked_efficiency
 from fusin.radiopharmacy.generator_rules import DENOMINATORS, GeneratorRules, retirement_rules
 from fusin.radiopharmacy.moments import Clock, Moment, clock_of, day_of, moment
-from fusin.radiopharmacy.toml_fields import ACTIVITY_UNITS, Fields, read_toml
-from fusin.tabular.rows import rows_of
+from fusin.radiopharmacy.toml_fields import ACTIVITY_UNITS, Fields, csv_fields, read_toml
 from fusin.tabular.schema import InputColumn, Schema
 
 __all__ = ["ELUTION_LOG", "GeneratorLog", "GeneratorOptions", "PlanRequest", "read_generator"]
@@ -154,8 +153,7 @@ def read_generator(source: Path | None, options: GeneratorOptions, log: NoticeLo
 
 
 def _csv_rows(path: Path, log: NoticeLog) -> list[Fields]:
-    rows = rows_of(path, ELUTION_LOG, log)
-    return [Fields({k: v for k, v in r.values.items() if v is not None}, r.where) for r in rows]
+    return csv_fields(path, ELUTION_LOG, log, without_unit=("eluted", "activity", "eluted_activity"))
 
 
 def _assembled(

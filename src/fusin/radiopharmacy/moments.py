@@ -7,6 +7,7 @@ never guessed.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -36,6 +37,10 @@ def moment(value: Any, where: str, field: str) -> datetime:
     if isinstance(value, datetime):
         return value
     text = str(value).strip()
+    if re.fullmatch(r"-?\d+([.,]\d+)?", text):
+        needed += "; minutes have fields of their own, whose names end in _min"
+    elif re.match(r"\d{1,2}([/.-])\d{1,2}\1\d{2}", text):
+        needed += "; of other dates it is not known which number is the month"
     if not isinstance(value, str) or len(text) <= len("2026-01-31"):
         raise InputError(where, field, _plain(value), needed)
     try:

@@ -1,19 +1,24 @@
-"""Fields of a TOML table, checked one by one; what was not asked for is refused, because a misspelt limit must not vanish."""
+"""Fields of a TOML table or a row, checked one by one; what nothing asks for is refused: a misspelt limit must not vanish."""
 
 from __future__ import annotations
 
 import difflib
 import math
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fusin.errors import InputError
+from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.moments import moment
+from fusin.tabular.files import load
+from fusin.tabular.rows import rows_of
+from fusin.tabular.schema import Schema
 
-__all__ = ["ACTIVITY_UNITS", "Fields", "bound", "read_toml"]
+__all__ = ["ACTIVITY_UNITS", "Fields", "bound", "csv_fields", "existing_mbq", "read_toml"]
 
 ACTIVITY_UNITS = {"mbq": 1.0, "gbq": 1000.0, "kbq": 1e-3, "bq": 1e-6, "mci": 37.0, "uci": 0.037}
 """MBq per unit; a curie is 3.7e10 Bq exactly."""
@@ -95,18 +100,21 @@ class Fields:
         Raises
         ------
         InputError
-            For two of them, for a magnitude that no source has, and for what :meth:`number` refuses.
+            For two of them, for ``stem`` without a unit, for a magnitude that no source has, and for what :meth:`number` refuses.
         """
         found = [(n, f) for n, f in ((f"{stem}_{u}", f) for u, f in ACTIVITY_UNITS.items()) if self.take(n) is not None]
         if len(found) > 1:
             raise InputError(self.where, stem, " and ".join(n for n, _ in found), "one unit")
         if not found:
+            if stem in self._values:
+                needed = " or ".join(f"{stem}_{u}" for u in ("mbq", "gbq", "mci"))
+                raise InputError(
+                    self.where, stem, _shown(self._values[stem]), f"a unit in the name of the field: {needed}"
+                )
             return None
         name, factor = found[0]
         value = self.number(name, least=0.0) if zero else self.number(name, above=0.0)
-        if value and not _LEAST_MBQ < value * factor < _MOST_MBQ:
-            raise InputError(self.where, name, value, "an activity that exists")
-        return None if value is None else value * factor
+        return None if value is None else value and existing_mbq(value, self.where, name, factor=factor)
 
     def whole(self, name: str, *, least: int = 0) -> int | None:
         """A whole number, or None when absent."""
@@ -164,8 +172,12 @@ class Fields:
             for number, one in enumerate(listed, start=1):
                 yield f"{self.where}, {name} {number}", one
 
-    def finish(self) -> None:
+    def finish(self, hints: Mapping[str, str] | None = None) -> None:
         """Refuse fields that nothing asked for.
+
+        Parameters
+        ----------
+        hints : what is needed instead, for fields that are easily thought to exist
 
         Raises
         ------
@@ -176,7 +188,65 @@ class Fields:
             if name not in self._asked:
                 near = difflib.get_close_matches(name, sorted(self._asked), n=1, cutoff=0.6)
                 known = f"{near[0]} instead" if near else "one of " + ", ".join(sorted(self._asked))
-                raise InputError(self.where, "field", name, known)
+                raise InputError(self.where, "field", name, (hints or {}).get(name, known))
+
+
+def csv_fields(
+    path: Path,
+    schema: Schema,
+    log: NoticeLog,
+    *,
+    aliases: Mapping[str, str] | None = None,
+    without_unit: Sequence[str] = (),
+) -> list[Fields]:
+    """Rows of a table as fields; brackets about the unit of a column name do not matter.
+
+    Parameters
+    ----------
+    path : CSV, TSV or Parquet file
+    schema : its columns
+    log : receives notices
+    aliases : further names of columns
+    without_unit : names of columns that lack only their unit
+
+    Raises
+    ------
+    InputError
+        For a table that cannot be used, and for an activity whose column names no unit.
+    """
+    known = {**{n: n for n in schema.names()}, **(aliases or {})}
+    frame, name = load(path, list(known), "")
+    plain = {
+        str(c): re.sub(r"[\s()\[\]-]+", "_", str(c).strip().lstrip("\ufeff").lower()).strip("_") for c in frame.columns
+    }
+    renamed = {
+        c: known[p] for c, p in plain.items() if p in known and (p == known[p] or known[p] not in plain.values())
+    }
+    for column, word in plain.items():
+        if word in without_unit and not any(n.startswith(f"{without_unit[0]}_") for n in renamed.values()):
+            needed = " or ".join(f"{without_unit[0]}_{u}" for u in ("mbq", "gbq", "mci"))
+            raise InputError(name, "column", column, f"a unit in its name: {needed}")
+    rows = rows_of(frame.rename(columns=renamed), schema, log, where=name)
+    return [Fields({k: v for k, v in r.values.items() if v is not None}, r.where) for r in rows]
+
+
+def existing_mbq(value: float, where: str, field: str, *, factor: float = 1.0) -> float:
+    """An activity in MBq that some source on earth could have.
+
+    Parameters
+    ----------
+    value : activity above 0
+    where, field : for messages
+    factor : MBq per unit of the value
+
+    Raises
+    ------
+    InputError
+        For a magnitude that none has.
+    """
+    if not _LEAST_MBQ < value * factor < _MOST_MBQ:
+        raise InputError(where, field, value, "an activity that exists")
+    return value * factor
 
 
 def bound(value: Any, where: str, field: str) -> float:
