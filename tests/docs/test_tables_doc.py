@@ -26,6 +26,7 @@ from fusin.radiopharmacy.generator_tables import ELUTION_COLUMNS
 from fusin.radiopharmacy.release_tables import (
     ACTIVITY_COLUMNS,
     EXPIRY_COLUMNS,
+    IMPURITY_COLUMNS,
     RELEASE_TEST_COLUMNS,
     SPECIFICATION_COLUMNS,
     TRAIL_COLUMNS,
@@ -141,6 +142,7 @@ OUTPUTS = (
     ("doses", "`tables/doses.csv` of [`fusin dispense`](dispense.md): one row per dose.", DOSE_COLUMNS),
     ("release tests", "`tables/release-tests.csv` of [`fusin release`](release.md): one row per test.", RELEASE_TEST_COLUMNS),
     ("release expiry", "`tables/release-expiry.csv` of [`fusin release`](release.md): one row per limit.", EXPIRY_COLUMNS),
+    ("release impurities", "`tables/release-impurities.csv` of [`fusin release`](release.md).", IMPURITY_COLUMNS),
     ("release activities", "`tables/release-activities.csv` of [`fusin release`](release.md).", ACTIVITY_COLUMNS),
     (
         "specification",

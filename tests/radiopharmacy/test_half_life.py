@@ -117,3 +117,55 @@ def test_simulated_coverage_from_counts_with_background():
         estimate = half_life_of(readings).estimate
         hits += estimate.low <= 67.71 and (estimate.high is None or estimate.high >= 67.71)
     assert 0.93 <= hits / n <= 0.97
+
+
+def counted(rng, times_min, *, rate, background, live_s=60.0, background_s):
+    """Counts of a decaying source over one background that was counted once."""
+    own = rng.poisson(background * background_s) / background_s
+    return [
+        Reading(
+            time_s=60.0 * t, value=float(rng.poisson(live_s * (rate * 2 ** (-t * 60 / T) + background))), live_time_s=live_s,
+            background=own, background_u=math.sqrt(own / background_s),
+        )
+        for t in times_min
+    ]  # fmt: skip
+
+
+def test_the_error_of_one_background_moves_all_readings_and_the_interval_covers():
+    """Ten countings down to the background, which was counted for one minute; taken as independent it covers 89 %."""
+    rng, hits, n = np.random.default_rng(13), 0, 1500
+    for _ in range(n):
+        estimate = half_life_of(
+            counted(rng, range(0, 181, 20), rate=200.0, background=40.0, background_s=60.0)
+        ).estimate
+        hits += estimate.low <= 67.71 and (estimate.high is None or estimate.high >= 67.71)
+    assert 0.93 <= hits / n <= 0.97
+
+
+def test_the_fit_agrees_with_the_matrix_formula_of_generalised_least_squares():
+    readings = counted(np.random.default_rng(2), (0, 30, 60, 120), rate=100.0, background=30.0, background_s=100.0)
+    found = half_life_of(readings)
+    times = np.array([r.time_s for r in readings])
+    logs = np.log([r.value / r.live_time_s - r.background for r in readings])
+    slope, intercept = -math.log(2) / found.half_life_s, None
+    for _ in range(30):
+        intercept = logs.mean() - slope * times.mean() if intercept is None else intercept
+        fitted = np.exp(intercept + slope * times)
+        common = readings[0].background_u / fitted
+        covariance = np.diag((fitted + readings[0].background) / 60.0 / fitted**2) + np.outer(common, common)
+        design = np.column_stack([np.ones(4), times])
+        normal = design.T @ np.linalg.inv(covariance) @ design
+        intercept, slope = np.linalg.solve(normal, design.T @ np.linalg.inv(covariance) @ logs)
+    assert found.half_life_s == pytest.approx(-math.log(2) / slope, rel=1e-8)
+    assert found.u_s == pytest.approx(math.sqrt(np.linalg.inv(normal)[1, 1]) * math.log(2) / slope**2, rel=1e-6)
+    rest = logs - intercept - slope * times
+    assert found.chi2 == pytest.approx(rest @ np.linalg.inv(covariance) @ rest, rel=1e-6)
+
+
+def test_equal_readings_give_the_shortest_half_life_that_is_still_possible():
+    """Two equal readings 20 min apart at 0.3 %: lambda < 1.645 * 0.003 * sqrt(2) / 20 per min."""
+    equal = [Reading(time_s=0, value=500), Reading(time_s=1200, value=500)]
+    with pytest.raises(NotComputable) as refusal:
+        half_life_of(equal, repeatability=0.003)
+    shortest = math.log(2) * 20 / (1.6449 * 0.003 * math.sqrt(2))
+    assert f"above {shortest:.3g} min" in str(refusal.value)

@@ -61,6 +61,13 @@ def test_a_failing_value_passes_only_where_the_limit_asks_for_rounding():
     assert judge(rounded, Measured(value=D("2.5"))) is False
 
 
+def test_a_limit_per_volume_rounds_to_the_digits_of_the_printed_bound():
+    """175 IU/V at 40 mL: 4.4 IU/mL are 176 IU and fail, though 4.4 rounded to a whole number would be below 4.375."""
+    limit = Limit(operator="<=", high=D(175), unit="IU/mL", per_volume=True, rounding="limit-digits")
+    assert judge(limit, Measured(value=D("4.4")), volume_ml=D(40)) is False
+    assert judge(limit, Measured(value=D("4.38")), volume_ml=D(40)) is True, "175.2 IU are 175 IU"
+
+
 def test_a_limit_without_a_number_is_never_judged():
     assert judge(Limit(operator="none"), Measured(value=D(1))) is None
     assert judge(Limit(operator="none"), Measured(statement="complies")) is None

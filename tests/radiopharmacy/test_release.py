@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -342,3 +343,130 @@ def test_shares_of_germanium_are_given_at_every_moment_of_interest():
 @pytest.mark.parametrize("value", ["0", "100", "1e6", "1e-25", '">0.1"', '"<1e-4"'])
 def test_extreme_shares_never_end_in_a_traceback(value):
     assert judged(("value = 1.48e-5", f"value = {value}"))[0].decision in ("release", "reject", "hold")
+
+
+SITE = """
+id = "site"
+version = 1
+base = "pentixafor-daniel-2023@1"
+[[override]]
+id = "ph"
+rounding = "limit-digits"
+reason = "pharmacopoeia"
+source = "USP General Notices 7.20"
+[[override]]
+id = "hplc_product"
+rounding = "limit-digits"
+reason = "pharmacopoeia"
+source = "USP General Notices 7.20"
+[[override]]
+id = "hplc_free_ga"
+rounding = "limit-digits"
+reason = "pharmacopoeia"
+source = "USP General Notices 7.20"
+"""
+NEAR = (
+    ("value = 6.5", "value = {}", "ph"),
+    ("value = 99.8\n", "value = {}\n", "hplc_product"),
+    ("value = 0.22", "value = {}", "hplc_free_ga"),
+)
+
+
+@pytest.mark.parametrize(
+    ("which", "value", "as_recorded", "rounded", "to"),
+    [
+        (0, "4.96", False, True, "5.0"), (0, "4.94", False, False, "4.9"), (0, "8.05", False, False, "8.1"),
+        (0, "8.04", False, True, "8.0"), (1, "94.96", False, True, "95"), (1, "94.4", False, False, "94"),
+        (2, "2.04", False, True, "2"), (2, "2.17", False, True, "2"), (2, "2.5", False, False, "3"), (2, "2.0", True, True, "2"),
+    ],
+)  # fmt: skip
+def test_a_value_near_its_limit_is_decided_by_the_rule_that_stands_beside_the_verdict(
+    which, value, as_recorded, rounded, to
+):
+    """USP General Notices 7.20: round to the digits of the limit, half up; without a declared rule nothing is rounded."""
+    old, new, row = NEAR[which]
+    spec = specification_from_text(SITE, where="site.toml")
+    pinned = (f'specification_sha256 = "{SPEC.sha256}"', "")
+    for found, codes, verdict, rule in (
+        (*judged((old, new.format(value))), as_recorded, "as recorded"),
+        (*judged((old, new.format(value)), pinned, (SPEC.name, "site@1"), spec=spec), rounded, f"rounded to {to} "),
+    ):
+        test = next(t for t in found.tests if t.id == row)
+        assert test.passed is verdict
+        assert test.rounding.startswith(rule)
+        assert test.value == float(value), "what was recorded is shown"
+        differ = {"VERDICT_HANGS_ON_ROUNDING", "ROUNDED_ACROSS_LIMIT"} & codes
+        assert bool(differ) is (as_recorded is not rounded)
+
+
+def test_a_value_at_the_limit_itself_is_pointed_out():
+    assert "VALUE_AT_LIMIT" in judged(("value = 6.5", "value = 5.0"))[1]
+    assert "VALUE_AT_LIMIT" in judged(("value = 3620", "value = 3450"))[1]
+
+
+def test_a_half_life_from_readings_is_judged_by_the_digits_that_are_printed():
+    """Readings with three decimals that were computed from exactly 62 min give 61.99984 min."""
+    readings = "".join(
+        f"[[half_life.reading]]\ntime = 2026-03-02T08:{m}:00+00:00\nactivity_mbq = {a}\n"
+        for m, a in ((31, 576.80), (36, 545.442))
+    )
+    text = without("half_life") + "\n[half_life]\nrepeatability_percent = 0.3\n" + readings
+    release, codes = judged(text=text)
+    test = next(t for t in release.tests if t.id == "half_life")
+    assert (test.passed, test.value, test.rounding) == (True, 62.0, "computed, 4 digits")
+    assert release.half_life.half_life_s / 60 == pytest.approx(5 * math.log(2) / math.log(576.80 / 545.442))
+    assert {"HALF_LIFE_WEAK_EVIDENCE", "INTERVAL_BEYOND_LIMIT", "VALUE_AT_LIMIT"} <= codes
+
+
+def test_175_iu_per_injection_bind_where_they_are_stricter_than_the_row():
+    """175 / 40 = 4.375 IU/mL: a result of '<5' does not show it; 4.3 does, 4.4 fails."""
+    wide = ("max_injected_volume_ml = 10", "max_injected_volume_ml = 40")
+    held, _ = judged(wide)
+    assert held.decision == "hold"
+    assert "4.375 IU/mL" in held.reason
+    assert judged(wide, ('value = "<5"', "value = 4.3"))[0].decision == "release"
+    assert judged(wide, ('value = "<5"', "value = 4.4"))[0].decision == "reject"
+    assert next(t for t in judged()[0].tests if t.id == "endotoxin").limit == "< 15 EU/mL"
+
+
+def test_a_share_above_100_percent_decides_nothing_unless_its_parts_add_up():
+    held, _ = judged(("value = 99.8\n", "value = 108\n"))
+    assert held.decision == "hold"
+    assert "more than all there is" in held.reason
+    # Signed areas: a small negative impurity makes its product larger than all.
+    assert judged(("value = 99.8\n", "value = 100.3\n"), ("value = 0.22", "value = -0.3"))[0].decision == "release"
+
+
+@pytest.mark.parametrize(("old", "new"), [('value = "<5"', "value = -5"), ("value = 3620", "value = -3620")])
+def test_a_negative_amount_is_refused(old, new):
+    with pytest.raises(InputError, match="zero or a positive number"):
+        judged((old, new))
+
+
+def test_a_yield_above_100_percent_is_doubted():
+    assert "YIELD_ABOVE_100" in judged(("activity_mbq = 880", "activity_mbq = 500"))[1]
+    assert "YIELD_ABOVE_100" not in judged()[1]
+
+
+def test_a_sterility_test_that_started_after_30_hours_is_doubted():
+    """21 CFR 212.70: within 30 h of the completion of production."""
+    for hours, late in ((29.9, False), (31, True)):
+        started = (END + timedelta(hours=hours)).isoformat()
+        _, codes = judged(("decision = 2026", f"sterility_started = {started}\ndecision = 2026"))
+        assert ("STERILITY_STARTED_LATE" in codes) is late
+
+
+def test_a_reagent_on_its_last_day_is_pointed_out():
+    assert "REAGENT_ON_ITS_LAST_DAY" in judged(("expiry = 2026-05-31", "expiry = 2026-03-02"))[1]
+
+
+def test_a_share_says_when_it_reaches_its_limit():
+    """1.48e-5 % reaches 0.001 % after 412 min (radiopharmacy facts, derived from the half-lives)."""
+    first = judged()[0].impurities[0]
+    assert first["limit_percent"] == 0.001
+    assert (datetime.fromisoformat(first["crosses"]) - END).total_seconds() / 60 == pytest.approx(411.63, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["r. releaser", "R  Releaser", "\uff32. Releaser"])
+def test_a_name_in_another_spelling_is_the_same_person(name):
+    assert judged(('maker = "M. Maker"', f'maker = "{name}"'))[0].gates[0].id == "maker_is_releaser"

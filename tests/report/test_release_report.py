@@ -47,6 +47,49 @@ def test_the_certificate_says_everything_that_was_judged():
     assert "RESEARCH USE ONLY" in html
 
 
+def test_the_certificate_prints_what_becomes_of_a_long_lived_impurity():
+    """1.48e-5 % doubles every 67.73 min: 2.89e-5 % after 65.4 min, 0.001 % after 411.6 min (15:21)."""
+    release, log = made(ge68_percent="1.48e-5")
+    html = certificate_html(certificate(release, status=None, notices=log.notices, issued=None))
+    line = re.search(r"<p>(Ge-68: .*?)</p>", html)[1]
+    assert "0.0000148 % at 2026-03-02 08:30" in line
+    assert "0.0000289 % at the expiry, 2026-03-02 09:35" in line
+    assert "0.001 % is reached at 2026-03-02 15:21" in line
+
+
+def test_the_certificate_says_that_no_share_of_an_impurity_is_known():
+    release, log = made()
+    html = certificate_html(certificate(release, status=None, notices=log.notices, issued=None))
+    assert "68Ge breakthrough: no share with a reference time is recorded yet." in html
+
+
+def test_the_rule_of_comparison_stands_below_each_verdict():
+    release, log = made(ge68_percent="1.48e-5")
+    content = certificate(release, status=None, notices=log.notices, issued=None)
+    rules = {t["test"]: t["rounding"] for t in content["tests"]}
+    assert rules["pH"] == "as recorded"
+    assert rules["Activity"] == "as computed"
+    assert rules["Appearance"] == ""
+    assert certificate_html(content).count("as recorded") == sum(r == "as recorded" for r in rules.values())
+
+
+def test_a_rejected_batch_has_no_moment_until_which_it_may_be_used():
+    release, log = made(product_mbq="199")
+    content = certificate(release, status=None, notices=log.notices, issued=None)
+    assert (content["expiry"]["heading"], content["expiry"]["time"]) == ("Not to be used", "at all")
+
+
+def test_the_page_lists_the_methods_that_were_used_with_their_citations(tmp_path):
+    cited = {m.id: m.citation for m in run_part(tmp_path).provenance.methods}
+    assert set(cited) == {
+        "specification", "recipe", "comparison", "half-life-of-nuclide", "half-life", "yield", "endotoxin-limit", "hash-chain",
+        "ed25519",
+    }  # fmt: skip
+    assert "Bevington" in cited["half-life"]
+    assert "RFC 8032" in cited["ed25519"]
+    assert "Daniel et al." in cited["specification"]
+
+
 def test_text_of_the_record_cannot_become_markup():
     release, log = made(maker="<b>x</b>")
     html = certificate_html(certificate(release, status=None, notices=log.notices, issued=None))

@@ -225,6 +225,7 @@ class Times:
     end_of_synthesis: datetime | None = None
     decision: datetime | None = None
     released: datetime | None = None
+    sterility_started: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -264,7 +264,7 @@ def _times(top: BatchFields) -> Times:
     row = top.below("times")
     found = Times(
         start_of_synthesis=row.time("start_of_synthesis"), end_of_synthesis=row.time("end_of_synthesis"),
-        decision=row.time("decision"), released=row.time("released"),
+        decision=row.time("decision"), released=row.time("released"), sterility_started=row.time("sterility_started"),
     )  # fmt: skip
     row.finish()
     return found
@@ -298,15 +298,36 @@ def _half_life(top: BatchFields, folder: Path | None) -> HalfLifeInput | None:
         values.append(counts if counts is not None else cast(Decimal, value))
         live.append(seconds if counts is not None else None)
         reading.finish()
+    background, background_u = _background(row, counted=any(v is not None for v in live))
     found = HalfLifeInput(
-        times=tuple(times), values=tuple(values), live_times_s=tuple(live),
-        background=row.number("background_per_s" if any(v is not None for v in live) else "background_mbq", positive=False)
-        or Decimal(0),
-        background_u=row.number("background_u", positive=False) or Decimal(0),
+        times=tuple(times), values=tuple(values), live_times_s=tuple(live), background=background, background_u=background_u,
         repeatability_percent=row.number("repeatability_percent"), raw=_raw(row, folder),
     )  # fmt: skip
     row.finish()
     return found
+
+
+def _background(row: BatchFields, *, counted: bool) -> tuple[Decimal, Decimal]:
+    """The background of all readings and its standard uncertainty; a counted one brings its own (Poisson)."""
+    counts = row.number("background_counts", positive=False)
+    seconds = row.number("background_live_time_s", required=counts is not None)
+    value = row.number("background_per_s" if counted else "background_mbq", positive=False)
+    u = row.number("background_u", positive=False)
+    if counts is None or seconds is None:
+        if seconds is not None:
+            raise InputError(row.where, "background_counts", "nothing", "the counts in background_live_time_s")
+        if value and u is None:
+            row._log.warning(
+                "BACKGROUND_TAKEN_AS_EXACT",
+                f"the background of {value} has no background_u: its error does not widen the interval of the half-life",
+                where=row.where, used=float(value),
+            )  # fmt: skip
+        return value or Decimal(0), u or Decimal(0)
+    if not counted or value is not None or u is not None:
+        needed = "background_per_s with background_u, or background_counts" if counted else "background_mbq"
+        raise InputError(row.where, "background_counts", str(counts), needed)
+    # A count of zero has an uncertainty, too.
+    return counts / seconds, max(counts, Decimal(1)).sqrt() / seconds
 
 
 def _lines(top: BatchFields) -> LineInput | None:
@@ -380,7 +401,9 @@ def _consistent(batch: Batch) -> None:
             f"{batch.where}: times", "end_of_synthesis", times.end_of_synthesis.isoformat(),
             f"a time after start_of_synthesis ({times.start_of_synthesis.isoformat()})",
         )  # fmt: skip
-    for name, later in (("decision", times.decision), ("released", times.released)):
+    for name, later in (
+        ("decision", times.decision), ("released", times.released), ("sterility_started", times.sterility_started),
+    ):  # fmt: skip
         if later and times.end_of_synthesis and later < times.end_of_synthesis:
             raise InputError(
                 f"{batch.where}: times", name, later.isoformat(),

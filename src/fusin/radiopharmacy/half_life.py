@@ -2,12 +2,13 @@
 
 Two readings give the closed form T = dt ln 2 / ln(A1/A2). The interval is that of the decay constant, whose error is close to
 normal, turned into half-lives; it is therefore longer above than below, and open above where the constant reaches zero.
-Three readings or more give a weighted log-linear fit with its chi-square.
+Three readings or more give a weighted log-linear fit with its chi-square. The background is one number for all readings: its
+error moves them together, which widens the interval more than independent errors would (generalised least squares).
 
 References
 ----------
 JCGM 100:2008, 5.1.2 (propagation). Bevington PR, Robinson DK, Data Reduction and Error Analysis, 3rd ed., ch. 6 (weighted
-straight line, chi-square).
+straight line, chi-square). Aitken AC, Proc R Soc Edinb 55 (1936) 42-48 (generalised least squares).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Reading:
     value : activity in any unit, or counts
     live_time_s : counting time, for counts; the time is then that of the middle of the counting; None for an activity
     background : in the unit of ``value`` (activity), or as a rate [1/s] (counts)
-    background_u : standard uncertainty of the background, in its unit
+    background_u : standard uncertainty of the background, in its unit; one background, so one error for all readings
     """
 
     time_s: float
@@ -142,20 +143,16 @@ def half_life_of(readings: Sequence[Reading], *, repeatability: float | None = N
     fitted = list(net)
     slope, slope_u, chi2 = 0.0, 0.0, 0.0
     for _ in range(_PASSES if known else 1):
-        weights = [
-            1.0 / _log_variance(r, f, repeatability) if known else 1.0 for r, f in zip(ordered, fitted, strict=True)
-        ]
+        own = [_log_variance(r, f, repeatability) if known else 1.0 for r, f in zip(ordered, fitted, strict=True)]
+        shared = [r.background_u / f if known else 0.0 for r, f in zip(ordered, fitted, strict=True)]
         before = slope
-        intercept, slope, slope_u, chi2, centre = _line(times, [math.log(n) for n in net], weights)
+        intercept, slope, slope_u, chi2, centre = _line(times, [math.log(n) for n in net], own, shared)
         # Weights from the line instead of from the counts themselves: a low count would else weigh too much.
         fitted = [math.exp(intercept + slope * (t - centre)) for t in times]
         if abs(slope - before) <= 1e-12 * abs(slope):
             break
     if slope >= 0.0:
-        raise NotComputable(
-            "half-life", f"the net readings do not fall over {(times[-1] - times[0]) / 60.0:.3g} min",
-            "readings of a decaying source, in the order of their times", "READINGS_DO_NOT_FALL",
-        )  # fmt: skip
+        raise _no_decay(slope, slope_u if known else None, times[-1] - times[0], level)
     return _result(ordered, -slope, slope_u, chi2, known=known, level=level)
 
 
@@ -189,24 +186,52 @@ def _net(reading: Reading) -> float:
     return reading.value / reading.live_time_s - reading.background
 
 
+def _no_decay(slope: float, slope_u: float | None, span_s: float, level: float) -> NotComputable:
+    """Why there is no half-life, with the shortest one that the errors of the readings still allow."""
+    from scipy import stats
+
+    because = f"the net readings {'rise' if slope > 0.0 else 'do not fall'} over {span_s / 60.0:.3g} min"
+    fastest = None if slope_u is None else float(stats.norm.ppf(level)) * slope_u - slope
+    if fastest is not None and fastest > 0.0:
+        because += f" (it is above {_LN2 / fastest / 60.0:.3g} min, one-sided {100 * level:.0f} % limit)"
+    needed = "readings of a decaying source, in the order of their times"
+    return NotComputable("half-life", because, needed, "READINGS_DO_NOT_FALL")
+
+
 def _log_variance(reading: Reading, fitted: float, repeatability: float | None) -> float:
-    """Variance of the logarithm of a net reading; counts carry Poisson's, every reading the repeatability."""
+    """Variance of the logarithm of a net reading by its own error: Poisson's of counts, and the repeatability."""
     gross = fitted + reading.background
-    variance = (gross * (repeatability or 0.0)) ** 2 + reading.background_u**2
+    variance = (gross * (repeatability or 0.0)) ** 2
     if reading.live_time_s is not None:
         variance += gross / reading.live_time_s
     return variance / fitted**2
 
 
-def _line(x: list[float], y: list[float], w: list[float]) -> tuple[float, float, float, float, float]:
-    """Weighted straight line about the weighted mean of x: intercept there, slope, u(slope), chi-square, mean."""
-    total = math.fsum(w)
-    mean_x = math.fsum(a * b for a, b in zip(w, x, strict=True)) / total
-    mean_y = math.fsum(a * b for a, b in zip(w, y, strict=True)) / total
-    sxx = math.fsum(a * (b - mean_x) ** 2 for a, b in zip(w, x, strict=True))
-    slope = math.fsum(a * (b - mean_x) * (c - mean_y) for a, b, c in zip(w, x, y, strict=True)) / sxx
-    chi2 = math.fsum(a * (c - mean_y - slope * (b - mean_x)) ** 2 for a, b, c in zip(w, x, y, strict=True))
-    return mean_y, slope, 1.0 / math.sqrt(sxx), chi2, mean_x
+def _line(
+    x: list[float], y: list[float], own: list[float], shared: list[float]
+) -> tuple[float, float, float, float, float]:
+    """Straight line by generalised least squares: intercept at the mean, slope, u(slope), chi-square, mean of x.
+
+    The covariance is diag(own) + shared shared'; its inverse follows from the formula of Sherman and Morrison.
+    """
+    weights = [1.0 / v for v in own]
+    mean = math.fsum(w * b for w, b in zip(weights, x, strict=True)) / math.fsum(weights)
+    off = [b - mean for b in x]
+    spread = 1.0 + math.fsum(w * s * s for w, s in zip(weights, shared, strict=True))
+
+    def product(one: list[float], other: list[float]) -> float:
+        plain = math.fsum(w * a * b for w, a, b in zip(weights, one, other, strict=True))
+        left = math.fsum(w * a * s for w, a, s in zip(weights, one, shared, strict=True))
+        right = math.fsum(w * s * b for w, s, b in zip(weights, shared, other, strict=True))
+        return plain - left * right / spread
+
+    ones = [1.0] * len(x)
+    n11, n12, n22 = product(ones, ones), product(ones, off), product(off, off)
+    y1, y2 = product(ones, y), product(off, y)
+    determinant = n11 * n22 - n12 * n12
+    slope, intercept = (n11 * y2 - n12 * y1) / determinant, (n22 * y1 - n12 * y2) / determinant
+    rest = [c - intercept - slope * b for b, c in zip(off, y, strict=True)]
+    return intercept, slope, math.sqrt(n11 / determinant), product(rest, rest), mean
 
 
 def _result(

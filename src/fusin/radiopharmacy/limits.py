@@ -25,6 +25,7 @@ __all__ = [
     "Measured",
     "Operator",
     "Rounding",
+    "compared_value",
     "convert",
     "decimal_text",
     "endotoxin_limit_iu_ml",
@@ -145,7 +146,11 @@ def decimal_text(value: Decimal | None) -> str:
     if value is None:
         return ""
     plain = f"{value:f}"
-    return plain if len(plain) <= 12 else f"{value.normalize():e}".replace("e+", "e")
+    if len(plain) > 12:
+        # Zeros at the end of a computed number are no digits of anything.
+        value = value.normalize()
+        plain = f"{value:f}"
+    return plain if len(plain) <= 12 else f"{value:e}".replace("e+", "e")
 
 
 def read_measured(value: Any, *, where: str, field: str, lod: Decimal | None = None) -> tuple[Measured, bool]:
@@ -210,12 +215,8 @@ def judge(limit: Limit, measured: Measured, *, volume_ml: Decimal | None = None)
     if limit.operator in ("none", "complies") or measured.value is None:
         return None
     low, high = limit.low, limit.high
-    if limit.per_volume and high is not None:
-        high = endotoxin_limit_iu_ml(volume_ml, limit_iu=high)
     closed = limit.operator in (">=", "<=") or (limit.operator == "range" and limit.inclusive)
-    value = measured.value
-    if limit.rounding == "limit-digits":
-        value = rounded_to_limit(value, limit)
+    value = compared_value(limit, measured.value, volume_ml=volume_ml)
     sides = []
     if low is not None:
         sides.append(_meets(value, measured.qualifier, low, closed, upper=False))
@@ -224,6 +225,20 @@ def judge(limit: Limit, measured: Measured, *, volume_ml: Decimal | None = None)
     if False in sides:
         return False
     return None if None in sides else True
+
+
+def compared_value(limit: Limit, value: Decimal, *, volume_ml: Decimal | None = None) -> Decimal:
+    """The number that is held against the printed bound: per V times V, and rounded where the limit asks for it.
+
+    Raises
+    ------
+    InputError
+        When a volume is needed and is not a positive number.
+    """
+    if limit.per_volume and limit.high is not None:
+        # Times V instead of the bound over V: the printed bound keeps its digits, also for rounding.
+        value *= _volume(volume_ml)
+    return rounded_to_limit(value, limit) if limit.rounding == "limit-digits" else value
 
 
 def rounded_to_limit(value: Decimal, limit: Limit) -> Decimal:
@@ -255,11 +270,15 @@ def endotoxin_limit_iu_ml(
     >>> [round(float(endotoxin_limit_iu_ml(v)), 2) for v in (3, 10, 16)]
     [58.33, 17.5, 10.94]
     """
+    return Decimal(str(limit_iu)) / _volume(volume_ml)
+
+
+def _volume(volume_ml: Decimal | float | None) -> Decimal:
     volume = None if volume_ml is None else Decimal(str(volume_ml))
     if volume is None or not volume.is_finite() or volume <= 0:
         found = "nothing" if volume is None else str(volume)
         raise InputError("endotoxin limit", "max_injected_volume_ml", found, "the largest injected volume in mL")
-    return Decimal(str(limit_iu)) / volume
+    return volume
 
 
 def unit_key(unit: str) -> str:

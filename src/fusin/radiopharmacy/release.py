@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
 from fusin.decay import elapsed_s
@@ -33,7 +33,10 @@ from fusin.radiopharmacy.release_states import same_person
 from fusin.radiopharmacy.release_tests import TestOutcome, outcomes
 from fusin.radiopharmacy.specification import Specification
 
-__all__ = ["Decision", "Gate", "Release", "assess"]
+__all__ = ["STERILITY_START_H", "Decision", "Gate", "Release", "assess"]
+
+STERILITY_START_H = 30
+"""Hours after the end of production within which a sterility test starts (21 CFR 212.70)."""
 
 Decision = Literal["release", "conditional", "hold", "reject", "recall"]
 
@@ -138,8 +141,10 @@ def assess(batch: Batch, specification: Specification, *, log: NoticeLog, releas
     _warn_of_half_life(half_life, specification, batch, log)
     tests = outcomes(batch, specification, half_life=half_life, half_life_s=half_life_s, log=log)
     expiry = expiry_of(batch, specification, tests, half_life_s=half_life_s, log=log)
-    balances = mass_balances(batch, specification)
+    balances, yields = mass_balances(batch, specification), yields_of(batch, half_life_s=half_life_s)
     _warn_of_balances(balances, batch, log)
+    _warn_of_yields(yields, batch, log)
+    _warn_of_times(batch, log)
     gates = tuple(_gates(batch, specification, tests, expiry, log))
     decision, reason = _decide(batch, tests, gates, released=released or batch.times.released is not None)
     open_tests = tuple(t.id for t in tests if t.phase == "post-release" and t.passed is None)
@@ -152,7 +157,7 @@ def assess(batch: Batch, specification: Specification, *, log: NoticeLog, releas
     moments = _moments(batch, expiry)
     return Release(
         batch=batch, specification=specification, decision=decision, reason=reason, tests=tests, gates=gates, expiry=expiry,
-        yields=yields_of(batch, half_life_s=half_life_s), half_life=half_life,
+        yields=yields, half_life=half_life,
         activities=molar_activities(batch, moments, half_life_s=half_life_s), balances=balances,
         impurities=shares_of(specification, tests, moments),
         departures=_departures(batch, log), open_tests=open_tests,
@@ -257,13 +262,8 @@ def _test_gates(batch: Batch, tests: Sequence[TestOutcome]) -> Iterator[Gate]:
 
 def _material_gates(batch: Batch) -> Iterator[Gate]:
     """Reagents at the start of the synthesis, instruments when they were used."""
-    times = sorted((a.time for a in batch.activities), key=lambda t: elapsed_s(batch.activities[0].time, t))
-    used = batch.times.start_of_synthesis or (times[0] if times else None)
-    stock = [(r.name, r.lot, r.expiry) for r in batch.reagents]
-    precursor = batch.precursor
-    if precursor.name or precursor.lot or precursor.amount_ug is not None:
-        stock.append((precursor.name or "precursor", precursor.lot, precursor.expiry))
-    for name, lot, expiry in stock:
+    times, used = _activity_times(batch), _start(batch)
+    for name, lot, expiry in _stock(batch):
         label = f"{name} (lot {lot})" if lot else name
         if not lot:
             yield Gate(id="lot_missing", reason=f"{label} has no lot")
@@ -285,6 +285,24 @@ def _material_gates(batch: Batch) -> Iterator[Gate]:
                 id="calibration_expired",
                 reason=f"the calibration of {instrument.name} was due on {due.isoformat()}, before its use at {last.isoformat()}",
             )  # fmt: skip
+
+
+def _activity_times(batch: Batch) -> list[datetime]:
+    return sorted((a.time for a in batch.activities), key=lambda t: elapsed_s(batch.activities[0].time, t))
+
+
+def _start(batch: Batch) -> datetime | None:
+    """When the reagents were used: the start of the synthesis, else the first activity."""
+    return batch.times.start_of_synthesis or next(iter(_activity_times(batch)), None)
+
+
+def _stock(batch: Batch) -> list[tuple[str, str, date | datetime | None]]:
+    """(name, lot, expiry) of reagents and precursor."""
+    stock = [(r.name, r.lot, r.expiry) for r in batch.reagents]
+    precursor = batch.precursor
+    if precursor.name or precursor.lot or precursor.amount_ug is not None:
+        stock.append((precursor.name or "precursor", precursor.lot, precursor.expiry))
+    return stock
 
 
 def _people_gates(batch: Batch) -> Iterator[Gate]:
@@ -354,3 +372,36 @@ def _warn_of_balances(balances: Sequence[MassBalance], batch: Batch, log: Notice
                 "different systems; nothing was rescaled",
                 where=batch.where, raw=float(one.sum_percent),
             )  # fmt: skip
+
+
+def _warn_of_yields(yields: Yields | None, batch: Batch, log: NoticeLog) -> None:
+    """More came out than went in: an activity, its unit or its reference time is wrong, and all that follows from it."""
+    if yields is None:
+        return
+    for name, one in (("yield", yields.decay_corrected), ("recovery", yields.recovery)):
+        if one is not None and one.value is not None and one.value > 1.0:
+            log.warning(
+                "YIELD_ABOVE_100",
+                f"the decay-corrected {name} is {100.0 * one.value:.1f} %, more than was put in: an activity, its unit or its "
+                "reference time is wrong, or the readings are less certain than they seem",
+                where=f"{batch.where}: activity", used=one.value,
+            )  # fmt: skip
+
+
+def _warn_of_times(batch: Batch, log: NoticeLog) -> None:
+    """Reagents on their last day, and a sterility test that started late."""
+    used, end, started = _start(batch), batch.times.end_of_synthesis, batch.times.sterility_started
+    for name, _, expiry in _stock(batch):
+        if used is not None and expiry == used.date() and not isinstance(expiry, datetime):
+            log.info(
+                "REAGENT_ON_ITS_LAST_DAY", f"{name} expires on {expiry.isoformat()}, the day of its use: a day counts to its end",
+                where=batch.where,
+            )  # fmt: skip
+    if started is not None and end is not None and elapsed_s(end, started) > STERILITY_START_H * 3600.0:
+        hours = elapsed_s(end, started) / 3600.0
+        log.warning(
+            "STERILITY_STARTED_LATE",
+            f"the sterility test started {hours:.3g} h after the end of synthesis; 21 CFR 212.70 asks for a start within "
+            f"{STERILITY_START_H} h: a deviation",
+            where=f"{batch.where}: times", used=hours,
+        )  # fmt: skip

@@ -18,9 +18,11 @@ from fusin.radiopharmacy.limits import ENDOTOXIN_PER_DOSE_IU, convert, decimal_t
 from fusin.radiopharmacy.release_tests import TestOutcome
 from fusin.radiopharmacy.specification import Specification
 
-__all__ = ["Expiry", "ExpiryLimit", "expiry_of", "shares_of"]
+__all__ = ["IMPURITY_KINDS", "Expiry", "ExpiryLimit", "expiry_of", "shares_of"]
 
 _IMPURITIES = {"ge68": "Ge-68", "lu177m": "Lu-177m"}
+IMPURITY_KINDS = (*_IMPURITIES, "sr90")
+"""Kinds of rows whose share changes with time."""
 _WHOLE = 99
 """Percent; beyond it the product is gone, and its own share cannot be followed back."""
 
@@ -235,23 +237,36 @@ def shares_of(
     ----------
     specification, tests : rows with their judged results
     moments : by name, as for the activities of the product
+
+    Returns
+    -------
+    tuple of mapping
+        Each share with the limit of its row and the moment at which it reaches that limit, None where it never does.
     """
     found = []
     for test in tests:
         row = specification.row(test.id)
         measured, reference = test.measured, test.reference_time
-        if row is None or row.kind not in (*_IMPURITIES, "sr90") or measured is None or measured.value is None:
+        if row is None or row.kind not in IMPURITY_KINDS or measured is None or measured.value is None:
             continue
         if reference is None or measured.qualifier in (">", ">=") or test.unit != "%" or measured.value >= _WHOLE:
             continue
-        impurity = _impurity(row.kind, specification)
+        impurity, limit = _impurity(row.kind, specification), row.limit.high if row.judged else None
+        crosses = None if limit is None else _crossing(impurity, measured.value, limit, reference)
         for when, time in {"reference time of the share": reference, **moments}.items():
             percent = impurity.percent_at(float(measured.value), elapsed_s(reference, time))
             found.append(
                 {"impurity": impurity.impurity, "when": when, "time": time.isoformat(), "percent": percent,
-                 "at_most": measured.qualifier != "="}
+                 "at_most": measured.qualifier != "=", "limit_percent": None if limit is None else float(limit),
+                 "crosses": None if crosses is None else crosses.isoformat()}
             )  # fmt: skip
     return tuple(found)
+
+
+def _crossing(impurity: Impurity, percent: Decimal, limit: Decimal, reference: datetime) -> datetime | None:
+    """Moment at which a share reaches its limit; None where it never does."""
+    elapsed = impurity.crossing_s(float(percent), float(limit)) if limit > 0 else None
+    return None if elapsed is None else _later(reference, elapsed)
 
 
 def _impurity(kind: str, specification: Specification) -> Impurity:
@@ -265,14 +280,13 @@ def _impurities(batch: Batch, specification: Specification, tests: Sequence[Test
     found = []
     for test in tests:
         row = specification.row(test.id)
-        if row is None or row.kind not in (*_IMPURITIES, "sr90") or not row.judged or row.limit.high is None:
+        if row is None or row.kind not in IMPURITY_KINDS or not row.judged or row.limit.high is None:
             continue
         measured, time = test.measured, test.reference_time
         if measured is None or measured.value is None or time is None or measured.qualifier in (">", ">="):
             continue
         impurity = _impurity(row.kind, specification)
-        elapsed = impurity.crossing_s(float(measured.value), float(row.limit.high))
-        reason = f"{measured.text()} % at {time.isoformat()} reaches {decimal_text(row.limit.high)} %"
-        moment = None if elapsed is None else _later(time, elapsed)
+        reason = f"{measured.text()} % at {time.isoformat(sep=' ', timespec='minutes')} reaches {decimal_text(row.limit.high)} %"
+        moment = _crossing(impurity, measured.value, row.limit.high, time)
         found.append(ExpiryLimit(name=f"{impurity.impurity} share", time=moment, reason=reason))
     return found

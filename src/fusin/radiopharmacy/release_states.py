@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Literal
 
@@ -96,5 +97,10 @@ def check_transition(
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two names are the same but for case and blanks."""
-    return bool(one.strip()) and " ".join(one.casefold().split()) == " ".join(other.casefold().split())
+    """Whether two names are the same but for case, blanks, stops and the form of their letters."""
+
+    def plain(name: str) -> str:
+        letters = unicodedata.normalize("NFKC", name).casefold()
+        return " ".join(letters.replace(".", " ").replace(",", " ").split())
+
+    return bool(plain(one)) and plain(one) == plain(other)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from fusin.radiopharmacy.limits import decimal_text
 from fusin.radiopharmacy.recipe import Recipe
 from fusin.radiopharmacy.record import Entry
 from fusin.radiopharmacy.release import Release
@@ -14,12 +17,15 @@ from fusin.tabular.columns import Column
 __all__ = [
     "ACTIVITY_COLUMNS",
     "EXPIRY_COLUMNS",
+    "IMPURITY_COLUMNS",
     "RELEASE_TEST_COLUMNS",
     "SPECIFICATION_COLUMNS",
     "TRAIL_COLUMNS",
     "activity_rows",
     "expiry_rows",
+    "impurity_rows",
     "recipe_rows",
+    "share_text",
     "specification_rows",
     "test_rows",
     "trail_rows",
@@ -36,6 +42,7 @@ RELEASE_TEST_COLUMNS = (
     Column("high", "float64", "upper 95 % limit"),
     Column("interval_method", "string", "method of the interval"),
     Column("verdict", "string", "pass, fail or open"),
+    Column("rounding", "string", "how the result was held against the limit"),
     Column("reason", "string", "why it fails or is open"),
     Column("phase", "string", "pre-release or post-release"),
     Column("computed", "boolean", "computed from the record, not entered"),
@@ -55,6 +62,16 @@ EXPIRY_COLUMNS = (
     Column("time", "string", "moment at which it binds; empty when it never does"),
     Column("binding", "boolean", "the earliest one"),
     Column("reason", "string", "why"),
+)
+IMPURITY_COLUMNS = (
+    Column("impurity", "string", "long-lived impurity"),
+    Column("moment", "string", "what the moment is"),
+    Column("time", "string", "the moment"),
+    Column("percent", "float64", "its share of the product's activity at that moment [%]"),
+    Column("share", "string", "the same with three digits, as it is printed"),
+    Column("at_most", "boolean", "the result lies below a limit of detection: the share is at most this"),
+    Column("limit_percent", "float64", "limit of the share [%]; empty without one"),
+    Column("crosses", "string", "moment at which the share reaches its limit; empty when it never does"),
 )
 SPECIFICATION_COLUMNS = (
     Column("id", "string", "id of the row, as a batch record names it"),
@@ -87,8 +104,8 @@ def test_rows(release: Release) -> list[dict[str, Any]]:
         {
             "id": t.id, "test": t.test, "method": t.method, "limit": t.limit, "result": t.value_text() or None,
             "unit": t.unit or None, "low": t.low, "high": t.high, "interval_method": t.interval or None,
-            "verdict": {True: "pass", False: "fail", None: "open"}[t.passed], "reason": t.reason or None, "phase": t.phase,
-            "computed": t.computed, "source": t.source, "tag": t.tag,
+            "verdict": {True: "pass", False: "fail", None: "open"}[t.passed], "rounding": t.rounding or None,
+            "reason": t.reason or None, "phase": t.phase, "computed": t.computed, "source": t.source, "tag": t.tag,
         }
         for t in release.tests
     ]  # fmt: skip
@@ -118,6 +135,24 @@ def expiry_rows(release: Release) -> list[dict[str, Any]]:
         }
         for number, one in enumerate(release.expiry.limits)
     ]  # fmt: skip
+
+
+def impurity_rows(release: Release) -> list[dict[str, Any]]:
+    """Rows of `IMPURITY_COLUMNS`."""
+    return [
+        {
+            "impurity": i["impurity"], "moment": i["when"],
+            "time": datetime.fromisoformat(i["time"]).isoformat(sep=" ", timespec="seconds"), "percent": i["percent"],
+            "share": share_text(i["percent"], at_most=i["at_most"]), "at_most": i["at_most"],
+            "limit_percent": i["limit_percent"], "crosses": i["crosses"],
+        }
+        for i in release.impurities
+    ]  # fmt: skip
+
+
+def share_text(percent: float, *, at_most: bool) -> str:
+    """A share in percent with three digits, and no exponent where it can be read without one."""
+    return ("≤ " if at_most else "") + decimal_text(Decimal(f"{percent:.3g}")) + " %"
 
 
 def specification_rows(specification: Specification) -> list[dict[str, Any]]:

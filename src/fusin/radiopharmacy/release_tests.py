@@ -15,21 +15,31 @@ from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.batch import Batch, Result
 from fusin.radiopharmacy.half_life import HalfLife
 from fusin.radiopharmacy.limits import (
+    ENDOTOXIN_PER_DOSE_IU,
     Limit,
     Measured,
+    compared_value,
     convert,
     decimal_text,
     endotoxin_limit_iu_ml,
     judge,
-    rounded_to_limit,
+    unit_key,
 )
-from fusin.radiopharmacy.release_computed import activity_at_mbq, identity_of
+from fusin.radiopharmacy.release_computed import activity_at_mbq, identity_of, mass_balances
 from fusin.radiopharmacy.specification import Phase, Specification, SpecRow
 
 __all__ = ["TestOutcome", "outcomes"]
 
 _TIMED = ("ge68", "lu177m", "sr90")
+_ENDOTOXIN = ("eu/ml", "iu/ml", "eu/l", "iu/l")
+_SIGNED = ("%", "percent", "fraction", "ppm", "c", "", "ph")
+"""Units whose results may lie below zero: shares of signed net counts, degrees Celsius, pH."""
 _LEVEL = 0.95
+_HALF_LIFE_DIGITS = 4
+"""Digits to which a half-life from readings is judged and printed: 0.01 min for 68Ga, far below its uncertainty."""
+
+_ALL = 100
+"""Percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +54,7 @@ class TestOutcome:
     passed : None where it cannot be said, and ``reason`` says why
     computed : whether fusin computed the value from the record
     low, high, interval : limits of the result's 95 % interval where it has one, and the name of the method
+    rounding : how the number was held against the limit, in words; empty for a statement
     statement : for results that are words, what was found
     """
 
@@ -64,6 +75,7 @@ class TestOutcome:
     low: float | None = None
     high: float | None = None
     interval: str = ""
+    rounding: str = ""
     statement: str = ""
     deferrable: bool = False
     note: str = ""
@@ -95,7 +107,7 @@ class TestOutcome:
             "id": self.id, "test": self.test, "value": self.value, "unit": self.unit, "limit": self.limit,
             "pass": self.passed, "phase": self.phase, "reason": self.reason, "method": self.method,
             "computed": self.computed, "low": self.low, "high": self.high, "interval": self.interval,
-            "reference_time": None if self.reference_time is None else self.reference_time.isoformat(),
+            "rounding": self.rounding, "reference_time": None if self.reference_time is None else self.reference_time.isoformat(),
             "source": self.source, "tag": self.tag, "note": self.note,
         }  # fmt: skip
 
@@ -121,7 +133,20 @@ def outcomes(
         if specification.row(result.test) is None:
             known = ", ".join(r.id for r in specification.rows)
             raise InputError(f"{batch.where}: result {result.test}", "test", result.test, f"one of {known}")
-    return tuple(_outcome(row, batch, half_life, half_life_s, log) for row in specification.rows)
+    whole = frozenset(t for b in mass_balances(batch, specification) if b.consistent for t in b.tests)
+    found = (_outcome(row, batch, half_life, half_life_s, log) for row in specification.rows)
+    return tuple(o if o.id in whole else _refuse_more_than_all(o, specification) for o in found)
+
+
+def _refuse_more_than_all(outcome: TestOutcome, specification: Specification) -> TestOutcome:
+    """A share above 100 % is no result, unless its parts add up to 100 % (signed areas) or its limit reaches beyond."""
+    row, measured = specification.row(outcome.id), outcome.measured
+    if row is None or measured is None or measured.value is None or row.kind == "content":
+        return outcome
+    beyond = row.limit.high is not None and row.limit.high > _ALL
+    if outcome.passed is None or unit_key(outcome.unit) != "%" or beyond or measured.value <= _ALL:
+        return outcome
+    return replace(outcome, passed=None, reason=f"{measured.text()} % is more than all there is: no share can be that")
 
 
 def _outcome(row: SpecRow, batch: Batch, half_life: HalfLife | None, half_life_s: float, log: NoticeLog) -> TestOutcome:
@@ -152,19 +177,28 @@ def _no_limit(row: SpecRow) -> str:
 
 
 def _effective(row: SpecRow, batch: Batch) -> tuple[Limit, str]:
-    """The limit of this batch, per volume where the row says so, and its words."""
-    limit = row.limit
-    if not row.judged or not limit.per_volume or limit.high is None:
+    """The limit of this batch, per volume where the row or the route of injection says so, and its words."""
+    limit, volume = row.limit, batch.max_injected_volume_ml
+    if not row.judged or limit.high is None:
         return limit, limit.text()
-    volume = batch.max_injected_volume_ml
+    if row.kind == "endotoxin" and not limit.per_volume and volume is not None and unit_key(limit.unit) in _ENDOTOXIN:
+        where = f"{batch.where}: {row.id}"
+        printed = convert(limit.high, limit.unit, "IU/mL", where=where, field="unit")
+        if endotoxin_limit_iu_ml(volume) < printed:
+            # A limit per mL holds for the volume that its author had in mind; 175 IU per injection hold for any.
+            kept = Limit(operator="<", high=ENDOTOXIN_PER_DOSE_IU, unit="IU/mL", per_volume=True)
+            return kept, f"{_per_volume_text(kept, volume)}; the row itself: {limit.text()}"
+    if not limit.per_volume:
+        return limit, limit.text()
     if volume is None:
         return limit, f"{limit.text()} (V not recorded)"
-    bound = endotoxin_limit_iu_ml(volume, limit_iu=limit.high)
-    shown = Decimal(f"{bound:.4g}")
-    words = (
-        f"{limit.operator} {decimal_text(shown)} IU/mL ({decimal_text(limit.high)} IU/V, V = {decimal_text(volume)} mL)"
-    )
-    return replace(limit, unit="IU/mL"), words
+    return replace(limit, unit="IU/mL"), _per_volume_text(limit, volume)
+
+
+def _per_volume_text(limit: Limit, volume: Decimal) -> str:
+    assert limit.high is not None
+    shown = decimal_text(Decimal(f"{endotoxin_limit_iu_ml(volume, limit_iu=limit.high):.4g}"))
+    return f"{limit.operator} {shown} IU/mL ({decimal_text(limit.high)} IU/V, V = {decimal_text(volume)} mL)"
 
 
 def _computed(
@@ -174,9 +208,9 @@ def _computed(
     where, unit = f"{batch.where}: {row.id}", row.limit.unit
     product = batch.of_role("product")
 
-    def made(value: float, given: str, *, at_most: bool = False, **more: Any) -> TestOutcome:
+    def made(value: float, given: str, *, at_most: bool = False, form: str = ".12g", **more: Any) -> TestOutcome:
         # Twelve digits are what a computed number means; the rest is binary noise at the bound.
-        number = Decimal(f"{convert(Decimal(value), given, unit, where=where, field='unit'):.12g}")
+        number = Decimal(f"{convert(Decimal(value), given, unit, where=where, field='unit'):{form}}")
         measured = Measured(value=number, qualifier="<=" if at_most else "=")
         return replace(blank, measured=measured, unit=unit, computed=True, **more)
 
@@ -184,7 +218,7 @@ def _computed(
         estimate = half_life.estimate
         scale = float(convert(Decimal(1), "min", unit or "min", where=where, field="unit"))
         return made(
-            half_life.half_life_s, "s", interval=estimate.method,
+            half_life.half_life_s, "s", form=f".{_HALF_LIFE_DIGITS}g", interval=estimate.method,
             low=None if estimate.low is None else estimate.low * scale,
             high=None if estimate.high is None else estimate.high * scale,
         )  # fmt: skip
@@ -251,6 +285,8 @@ def _entered(blank: TestOutcome, result: Result, limit: Limit, batch: Batch, log
         # Without V the limit has no number; the result stands as it was reported.
         return replace(blank, measured=measured, unit=result.unit, reference_time=result.reference_time)
     value = convert(measured.value, result.unit, unit, where=where, field="unit")
+    if value < 0 and unit_key(unit) not in _SIGNED:
+        raise InputError(where, "value", measured.text(), f"zero or a positive number of {unit}")
     low = high = None
     if result.u is not None and measured.qualifier == "=":
         wide = float(ndtri(0.5 + _LEVEL / 2.0)) * float(convert(result.u, result.unit, unit, where=where, field="u"))
@@ -277,24 +313,53 @@ def _judged(shown: TestOutcome, row: SpecRow, limit: Limit, batch: Batch, log: N
     _warn_of_rounding(shown, limit, passed, batch, where, log)
     _warn_of_interval(shown, limit, passed, where, log)
     return replace(
-        shown, passed=passed, reason="" if passed else f"{shown.measured.text()} does not meet {shown.limit}"
-    )
+        shown, passed=passed, rounding=_rounding_text(shown, limit, row, batch),
+        reason="" if passed else f"{shown.measured.text()} does not meet {shown.limit}",
+    )  # fmt: skip
+
+
+def _rounding_text(shown: TestOutcome, limit: Limit, row: SpecRow, batch: Batch) -> str:
+    """The rule by which a number was compared, in words that stand beside the verdict."""
+    assert shown.measured is not None
+    if shown.measured.value is None:
+        return ""
+    if limit.rounding == "none":
+        if not shown.computed:
+            return "as recorded"
+        return f"computed, {_HALF_LIFE_DIGITS} digits" if row.kind == "half_life" else "as computed"
+    value = compared_value(limit, shown.measured.value, volume_ml=batch.max_injected_volume_ml)
+    return f"rounded to {decimal_text(value)} (digits of the limit{' per V' if limit.per_volume else ''})"
 
 
 def _warn_of_rounding(shown: TestOutcome, limit: Limit, passed: bool, batch: Batch, where: str, log: NoticeLog) -> None:
+    """Say when the verdict hangs on the rounding rule, whichever it is, and when the value is the bound itself."""
     assert shown.measured is not None
-    value = shown.measured.value
-    if value is None or limit.rounding == "none":
+    value, volume = shown.measured.value, batch.max_injected_volume_ml
+    if value is None:
         return
-    exact = judge(replace(limit, rounding="none"), shown.measured, volume_ml=batch.max_injected_volume_ml)
-    if exact != passed:
-        rounded = rounded_to_limit(value, limit)
-        log.warning(
-            "ROUNDED_ACROSS_LIMIT",
-            f"{shown.test}: {value} was rounded to {rounded} by the rule of the specification, and "
-            f"{'passes' if passed else 'fails'} only so",
-            where=where, raw=str(value), used=str(rounded),
-        )  # fmt: skip
+    asked = limit.rounding == "limit-digits"
+    other = replace(limit, rounding="none" if asked else "limit-digits")
+    if judge(other, shown.measured, volume_ml=volume) != passed:
+        rounded = compared_value(replace(limit, rounding="limit-digits"), value, volume_ml=volume)
+        word, opposite = ("passes", "fail") if passed else ("fails", "pass")
+        held = decimal_text(value) + (f" {limit.unit} x {volume} mL" if limit.per_volume else "")
+        raw, used = decimal_text(value), str(rounded)
+        if asked:
+            message = (
+                f"{shown.test}: {held} was rounded to {rounded} by the rule of the specification, and {word} only so"
+            )
+            log.warning("ROUNDED_ACROSS_LIMIT", message, where=where, raw=raw, used=used)
+        else:
+            message = (
+                f"{shown.test}: {held} {word} {shown.limit} as recorded; rounded to the digits of the limit it would be"
+            )
+            log.warning(
+                "VERDICT_HANGS_ON_ROUNDING", f"{message} {rounded} and {opposite}", where=where, raw=raw, used=used
+            )
+    elif shown.measured.qualifier == "=" and value in (limit.low, limit.high) and not limit.per_volume:
+        side = "belongs to what is permitted" if passed else "does not belong to what is permitted"
+        message = f"{shown.test}: {decimal_text(value)} is the limit itself, which {side} ({shown.limit})"
+        log.info("VALUE_AT_LIMIT", message, where=where, raw=decimal_text(value))
 
 
 def _warn_of_interval(shown: TestOutcome, limit: Limit, passed: bool, where: str, log: NoticeLog) -> None:

@@ -18,7 +18,9 @@ from fusin.provenance import Notice, versions
 from fusin.radiopharmacy.batch_record import BatchStatus, content_sha256
 from fusin.radiopharmacy.limits import decimal_text
 from fusin.radiopharmacy.release import Release
+from fusin.radiopharmacy.release_expiry import IMPURITY_KINDS
 from fusin.radiopharmacy.signature import fingerprint
+from fusin.report.release_methods import impurity_lines, use_until
 from fusin.report.table_text import number_text
 
 __all__ = ["certificate", "certificate_html", "certificate_pdf"]
@@ -58,11 +60,12 @@ def certificate(
         ("Largest injected volume", "not recorded" if most is None else f"{decimal_text(most)} mL"),
     ]  # fmt: skip
     return {
-        "title": "Certificate of analysis and release", "word": word, "tone": tone, "reason": release.reason,
+        "title": "Certificate of analysis and release", "word": word, "tone": tone, "reason": _signs(release.reason),
         "batch": batch.number, "state": status.state if status else "", "facts": facts,
-        "expiry": {"time": _time(expiry.time), "binding": expiry.binding or "unknown", "reason": expiry.reason},
-        "tests": [_test(t, sources) for t in release.tests], "sources": sources, "gates": [g.reason for g in release.gates],
-        "activities": [_activity(a) for a in release.activities], "yields": _yields(release), "half_life": _half_life(release),
+        "expiry": _use(release),
+        "tests": [_test(t, sources) for t in release.tests], "sources": sources, "gates": [_signs(g.reason) for g in release.gates],
+        "activities": [_activity(a) for a in release.activities], "impurities": impurity_lines(release.impurities),
+        "impurity_open": _impurity_open(release), "yields": _yields(release), "half_life": _half_life(release),
         "limits": [(one.name, _time(one.time) if one.time else "never", one.reason) for one in expiry.limits],
         "deviations": [
             (d.id, d.text, f"closed by {d.closed_by}: {d.reason}" if d.closed else "open") for d in batch.deviations
@@ -112,6 +115,32 @@ def _asset(name: str) -> str:
     return resources.files("fusin.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+def _use(release: Release) -> dict[str, str]:
+    """Until when the batch may be used, and why; nothing of it for one that must not be used."""
+    heading, moment = use_until(release)
+    if release.decision in ("reject", "recall"):
+        return {
+            "heading": heading,
+            "time": moment,
+            "binding": f"{_WORDS[release.decision][0].lower()}, see the decision",
+            "reason": "",
+        }
+    return {
+        "heading": heading,
+        "time": moment,
+        "binding": release.expiry.binding or "unknown",
+        "reason": release.expiry.reason,
+    }
+
+
+def _impurity_open(release: Release) -> str:
+    """What is said where a share of a long-lived impurity belongs and none can be given."""
+    rows = [r for r in release.specification.rows if r.kind in IMPURITY_KINDS]
+    if not rows or release.impurities:
+        return ""
+    return f"{', '.join(r.test for r in rows)}: no share with a reference time is recorded yet."
+
+
 def _balance(one: Any) -> str:
     stands = "consistent" if one.consistent else "NOT 100 %"
     return f"{' + '.join(one.tests)} = {one.sum_percent} % ({stands}, tolerance {one.tolerance_percent})"
@@ -138,7 +167,7 @@ def _test(test: Any, sources: list[str]) -> dict[str, str]:
         "interval": f"95 %: {ends} ({test.interval})" if ends else "", "verdict": word, "tone": tone,
         "phase": "pre" if test.phase == "pre-release" else "post", "source": str(sources.index(test.source) + 1),
         "reason": "" if test.passed or test.measured is None else _signs(test.reason),
-        "how": "computed" if test.computed else "",
+        "how": "computed" if test.computed else "", "rounding": test.rounding,
     }  # fmt: skip
 
 

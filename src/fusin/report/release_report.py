@@ -20,11 +20,13 @@ from fusin.radiopharmacy.release import Release, assess
 from fusin.radiopharmacy.release_tables import (
     ACTIVITY_COLUMNS,
     EXPIRY_COLUMNS,
+    IMPURITY_COLUMNS,
     RELEASE_TEST_COLUMNS,
     SPECIFICATION_COLUMNS,
     TRAIL_COLUMNS,
     activity_rows,
     expiry_rows,
+    impurity_rows,
     recipe_rows,
     specification_rows,
     test_rows,
@@ -39,6 +41,7 @@ from fusin.radiopharmacy.specification import (
 from fusin.report.certificate import certificate, certificate_html, certificate_pdf
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.release_figures import shelf_life_figure
+from fusin.report.release_methods import RECORD_METHODS, impurity_lines, release_methods, use_until
 from fusin.report.table_text import estimate_text, shown_columns
 from fusin.tabular.columns import Column
 
@@ -116,6 +119,7 @@ def release_report(source: Path, *, options: ReleaseOptions, log: NoticeLog) -> 
         provenance=provenance_of(
             (*inputs, *(source.parent / r.raw.name for r in batch.results if r.raw is not None)),
             {"specification": specification.name, "specification_sha256": specification.sha256, "recipe": batch.recipe},
+            methods=release_methods(release, record=status is not None),
         ),
         files=files,
     )  # fmt: skip
@@ -162,8 +166,11 @@ def _kept(batch: Batch, release: Release, options: ReleaseOptions, log: NoticeLo
 def _summary(release: Release, status: BatchStatus | None) -> tuple[str, ...]:
     expiry = release.expiry
     lines = [f"{_DECISIONS[release.decision]}: batch {release.batch.number}, {release.reason}."]
-    if expiry.time is not None:
-        lines.append(f"Not to be used after {expiry.time.isoformat(sep=' ', timespec='minutes')}: {expiry.binding}.")
+    heading, moment = use_until(release)
+    if release.decision in ("reject", "recall"):
+        lines.append(f"{heading} {moment}.")
+    elif expiry.time is not None:
+        lines.append(f"{heading} {moment}: {expiry.binding}.")
     if release.open_tests and release.decision in ("release", "conditional"):
         lines.append(f"Open after release: {', '.join(release.open_tests)}.")
     if status is not None:
@@ -201,12 +208,24 @@ def _sections(release: Release, status: BatchStatus | None) -> list[JobSection]:
             figures=(figure,) if figure is not None else (),
         )
     )  # fmt: skip
+    if release.impurities:
+        found.append(_impurities(release))
     if release.activities:
         frame = _frame(activity_rows(release), ACTIVITY_COLUMNS)
         shown = shown_columns(frame, ACTIVITY_COLUMNS, headings=_HEADINGS)
         table = JobTable(name="release-activities", title="Activity of the product", frame=frame, shown=shown)
         found.append(JobSection(name="computed", title="Computed", text=tuple(_computed(release)), tables=(table,)))
     return found
+
+
+def _impurities(release: Release) -> JobSection:
+    """Shares of long-lived impurities, which grow while the product decays."""
+    frame = _frame(impurity_rows(release), IMPURITY_COLUMNS)
+    shown = shown_columns(frame, IMPURITY_COLUMNS, leave_out=("percent", "at_most", "limit_percent", "crosses"))
+    table = JobTable(name="release-impurities", title="Share of the product's activity", frame=frame, shown=shown)
+    return JobSection(
+        name="impurities", title="Long-lived impurities", text=impurity_lines(release.impurities), tables=(table,)
+    )
 
 
 def _expiry_sentence(release: Release) -> str:
@@ -338,7 +357,8 @@ def verification_report(source: Path, found: Verification, *, log: NoticeLog) ->
     return JobOutput(
         title=f"Verification of {source.name}", document=found.to_json(),
         sections=(JobSection(name="verification", title="Verification", text=tuple(lines), tables=tables),),
-        summary=tuple(lines), notices=log.notices, provenance=provenance_of((source,) if source.is_file() else (), {}),
+        summary=tuple(lines), notices=log.notices,
+        provenance=provenance_of((source,) if source.is_file() else (), {}, methods=RECORD_METHODS),
     )  # fmt: skip
 
 
