@@ -34,11 +34,10 @@ def test_the_eight_reported_areas_come_out_within_a_tenth_of_a_percent(trace):
     assert [p.area for p in found.pieces] == pytest.approx(list(REPORTED.values()), rel=1e-3)
 
 
-def test_a_search_of_our_own_finds_all_eight_and_the_tall_ones_within_two_percent(trace):
-    """Peaks on the solvent's hump depend on where an integrator draws its line; those on a level baseline do not."""
+def test_a_search_of_our_own_finds_all_eight_within_one_percent_but_the_one_on_the_solvent_front(trace):
+    """Chords pass through the valleys that the flanks beside them do not explain, as the vendor's integrator draws them."""
     found = evaluate_hplc(trace, ChromatogramMethod(peaks_from="detect"), NoticeLog())
     for at, area in REPORTED.items():
         nearest = min(found.pieces, key=lambda p: abs(p.apex * 60 - at))
         assert nearest.apex * 60 == pytest.approx(at, abs=1.0)
-        if area > 1000:
-            assert nearest.area == pytest.approx(area, rel=0.02)
+        assert nearest.area == pytest.approx(area, rel=0.06 if at < 200 else 0.01)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import skewnorm
 
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.chromatogram import Trace
@@ -49,6 +50,24 @@ def test_peaks_stand_on_a_strongly_curved_background():
         piece = min(found.pieces, key=lambda p: abs(p.apex - at))
         true = net[np.abs(table[:, 0] - at) < 3.0].sum() * 0.01 * 60.0
         assert piece.area == pytest.approx(true, rel=0.01)
+
+
+@pytest.mark.parametrize("unit", ["counts", "mV"])
+@pytest.mark.parametrize("skew", [0.0, 3.0, -3.0])
+@pytest.mark.parametrize("scale", [2.0, 3.0])
+def test_two_peaks_of_10000_each_come_out_by_the_search_alone(unit, skew, scale):
+    """test_assessment_peaks.csv: 10000 at 10.0 min with scale 1 and 10000 at 25.0 min, made anew; without any option.
+
+    The file states a scale of 3 for the second peak and the height of a scale of 2, so both are tried.
+    """
+    x = np.arange(0.0, 40.0, 0.01)
+    y = 10000.0 * 0.01 * (skewnorm.pdf(x, skew, 10.0, 1.0) + skewnorm.pdf(x, skew, 25.0, scale))
+    counted = unit == "counts"
+    trace = Trace(x=x, y=y, axis="min", y_unit=unit, quantity="counts" if counted else "analogue",
+                  channel="radio" if counted else "unknown")  # fmt: skip
+    found = evaluate_hplc(trace, ChromatogramMethod(decay_correction=False), NoticeLog())
+    per_bin = 1.0 if counted else 0.01 * 60.0
+    assert [p.area / per_bin for p in found.pieces] == pytest.approx([10000, 10000], rel=0.003)
 
 
 @pytest.mark.parametrize("which", range(20))

@@ -31,6 +31,7 @@ __all__ = [
     "linear",
     "no_baseline",
     "penalised",
+    "polynomial",
 ]
 
 BaselineModel = Literal["none", "constant", "linear", "arpls", "asls", "local"]
@@ -82,15 +83,28 @@ def constant(y: FloatArray, inside: BoolArray, *, where: str) -> Baseline:
 
 def linear(x: FloatArray, y: FloatArray, inside: BoolArray, *, where: str) -> Baseline:
     """Least-squares line through the points inside the windows."""
-    count = _enough(inside, where, "linear", _LEAST_POINTS)
-    u = (x - x[inside].mean()) / (x[-1] - x[0])
-    spread = float((u[inside] ** 2).sum())
+    return polynomial(x, y, inside, degree=1, where=where)
+
+
+def polynomial(x: FloatArray, y: FloatArray, inside: BoolArray, *, degree: int, where: str) -> Baseline:
+    """Least-squares polynomial through the points inside the windows; of degree 1 it is called linear."""
+    model = "linear" if degree == 1 else "polynomial"
+    count = _enough(inside, where, model, degree + 2)
+    u = 2.0 * (x - x[0]) / (x[-1] - x[0]) - 1.0
+    basis = np.polynomial.legendre.legvander(u, degree)
+    orthogonal, triangle = np.linalg.qr(basis[inside])
+    if np.abs(np.diag(triangle)).min() < 1e-9 * np.abs(triangle).max():
+        raise InputError(
+            where, "baseline", f"windows that fix no {model} baseline", "windows on both sides of the peaks"
+        )
 
     def pull(c: FloatArray) -> FloatArray:
-        return np.where(inside, c.sum() / count + float((c * u).sum()) / spread * u, 0.0)
+        out = np.zeros_like(c)
+        out[inside] = orthogonal @ np.linalg.solve(triangle.T, basis.T @ c)
+        return out
 
-    slope = float((u[inside] * y[inside]).sum()) / spread
-    return Baseline(model="linear", values=y[inside].mean() + slope * u, pull=pull, points=count)
+    values = basis @ np.linalg.solve(triangle, orthogonal.T @ y[inside])
+    return Baseline(model=model, values=np.asarray(values, dtype=np.float64), pull=pull, points=count)
 
 
 def penalised(y: FloatArray, *, model: Literal["arpls", "asls"], lam: float | None, where: str) -> Baseline:

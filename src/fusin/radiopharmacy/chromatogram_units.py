@@ -66,6 +66,8 @@ _ANALOGUE = {
     "psl",
     "%",
 }
+# A heading that is nothing but a unit; "UV" is a detector more often than microvolts, and "NA" is no unit there.
+_WHOLE_HEADINGS = (_OPTICAL | _ANALOGUE) - {"uv", "v", "na", "pa", "%", "od", "luc"}
 _DISPERSED = {"bq", "kbq", "mbq", "dpm", "dps", "psl"}
 _TIME_WORDS = {"time", "t", "rtime", "retention_time", "retention", "rt", "elapsed_time", "run_time", "r.time"}
 _DISTANCE_WORDS = {"distance", "position", "pos", "dist", "x", "length", "strip_position"}
@@ -155,7 +157,7 @@ def read_heading(text: str) -> Heading:
 def _split(text: str) -> tuple[str, str]:
     """Name and unit of a heading; a whole heading can be a unit (``counts``, ``CPM``)."""
     folded = _folded(text).replace(" ", "_")
-    if folded in _COUNTS or folded in _RATES:
+    if folded in _COUNTS or folded in _RATES or folded in _WHOLE_HEADINGS:
         return text, folded
     found = _UNIT.match(text)
     if found:

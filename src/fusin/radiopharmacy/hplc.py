@@ -12,7 +12,7 @@ import numpy as np
 from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy import baseline as lines
-from fusin.radiopharmacy.baseline import Baseline, BoolArray
+from fusin.radiopharmacy.baseline import Baseline
 from fusin.radiopharmacy.chromatogram import FloatArray, Trace
 from fusin.radiopharmacy.chromatogram_corrections import Signal, prepared
 from fusin.radiopharmacy.chromatogram_edits import edited_parts, recorded
@@ -26,6 +26,7 @@ from fusin.radiopharmacy.chromatogram_run import (
     percentages,
     purity,
 )
+from fusin.radiopharmacy.hplc_baseline import free_points, groups, inside_of, run_baseline
 from fusin.radiopharmacy.hplc_names import Named, named_parts
 from fusin.radiopharmacy.integration import Areas, Part, cover, integrate
 from fusin.radiopharmacy.peak_detection import FoundPeak, find, noise_variance
@@ -36,8 +37,7 @@ from fusin.stats.results import Estimate
 
 __all__ = ["delay_by_peak", "evaluate_hplc"]
 
-_LEAST_FREE = 10
-_JOIN = 0.25
+_HIGH_VALLEY = 0.1
 
 
 def delay_by_peak(radio: Trace, uv: Trace, *, radio_min: float, uv_min: float, reach_min: float = 1.0) -> float:
@@ -126,12 +126,23 @@ def _found(signal: Signal, method: ChromatogramMethod, log: NoticeLog) -> tuple[
         return ()
     spans = tuple(p.window_min for p in windowed if p.window_min is not None)
     settings = replace(method.detection, exclude=(*method.detection.exclude, *spans))
-    return find(signal, _preliminary(signal, method), settings)
+    found = find(signal, _preliminary(signal, method), settings)
+    if signal.poisson is None or not found:
+        return found
+    # A smooth curve bends up below broad peaks and cuts their feet; the baseline that follows from them does not.
+    parts = [
+        Part(name=f"{n}", start=float(signal.x[p.first]), end=float(signal.x[p.last])) for n, p in enumerate(found)
+    ]
+    parts += [
+        Part(name=p.name, start=p.window_min[0], end=p.window_min[1]) for p in windowed if p.window_min is not None
+    ]
+    base = run_baseline(signal, method, parts, NoticeLog(), found=[p.name for p in parts[: len(found)]])
+    return find(signal, base, settings) or found
 
 
 def _preliminary(signal: Signal, method: ChromatogramMethod) -> Baseline:
     """What peaks are searched above: the stated windows, else a smooth curve below the signal."""
-    inside = _inside(signal, method.baseline.windows)
+    inside = inside_of(signal, method.baseline.windows)
     if inside.sum() >= 3:
         return lines.constant(signal.y, inside, where=signal.trace.where)
     if method.baseline.model == "none":
@@ -152,13 +163,6 @@ def _centred(signal: Signal, below: Baseline, smoothing_points: float) -> Baseli
     return replace(below, values=below.values + float(np.median(net)))
 
 
-def _inside(signal: Signal, windows: Sequence[tuple[float, float]]) -> BoolArray:
-    inside = np.zeros(signal.x.size, dtype=bool)
-    for low, high in windows:
-        inside |= (signal.x >= low) & (signal.x <= high)
-    return inside
-
-
 def _evaluated(
     trace: Trace, signal: Signal, method: ChromatogramMethod, parts: Sequence[Part], named: Named, log: NoticeLog,
     delay: float | None, other: Sequence[Trace],
@@ -167,8 +171,9 @@ def _evaluated(
     if not parts:
         raise NotComputable("the percentages", f"no peak rises above the noise in {where}",
                             "a run with peaks, windows for them, or a lower threshold", "NO_PEAKS")  # fmt: skip
-    base = _baseline(signal, method, parts, log)
-    free = _free(signal, parts)
+    sought = [n for n, h in named.how.items() if h == "found"]
+    base = run_baseline(signal, method, parts, log, found=sought)
+    free = free_points(signal, parts, sought)
     if signal.poisson is None or signal.y.min() < 0:
         # A chord is the signal itself outside of the peaks; what the search stood on is not.
         level = _preliminary(signal, method) if base.model == "local" else base
@@ -211,64 +216,6 @@ def _evaluated(
     return run
 
 
-def _baseline(signal: Signal, method: ChromatogramMethod, parts: Sequence[Part], log: NoticeLog) -> Baseline:
-    rule, where, y = method.baseline, signal.trace.where, signal.y
-    free = _inside(signal, rule.windows) if rule.windows else _free(signal, parts)
-    model = rule.model or (
-        "constant" if rule.windows or rule.per_point is not None or signal.poisson is not None else "local"
-    )
-    if model == "none":
-        return lines.no_baseline(y)
-    if rule.per_point is not None:
-        return lines.given(y, value=rule.per_point, u=rule.per_point_u)
-    if model in ("arpls", "asls"):
-        return lines.penalised(y, model="arpls" if model == "arpls" else "asls", lam=rule.lam, where=where)
-    if model in ("constant", "linear"):
-        if free.sum() < _LEAST_FREE and not rule.windows:
-            if rule.model is not None:
-                raise InputError(where, "baseline", f"{int(free.sum())} points outside of the peaks",
-                                 f"at least {_LEAST_FREE} points without activity, or windows_min")  # fmt: skip
-            log.warning("BACKGROUND_NOT_SUBTRACTED", "too few points lie outside of the peaks for a background, so nothing is "
-                        "subtracted: state windows without activity (--blank)", where=where)  # fmt: skip
-            return lines.no_baseline(y)
-        return (
-            lines.constant(y, free, where=where)
-            if model == "constant"
-            else lines.linear(signal.x, y, free, where=where)
-        )
-    stated = signal.poisson is None and _noise_is_small(signal, parts)
-    return lines.chords(signal.x, y, _groups(signal, parts), reach=0 if stated else 2)
-
-
-def _noise_is_small(signal: Signal, parts: Sequence[Part]) -> bool:
-    """Whether single points at the ends of a chord are good enough: noise far below the smallest peak."""
-    second = np.diff(signal.y, 2)
-    sd = 1.4826 * float(np.median(np.abs(second - np.median(second)))) / math.sqrt(6.0)
-    tops = [np.ptp(signal.y[(signal.x >= p.start) & (signal.x <= p.end)]) for p in parts
-            if np.any((signal.x >= p.start) & (signal.x <= p.end))]  # fmt: skip
-    return bool(tops) and sd < 0.01 * float(min(tops))
-
-
-def _groups(signal: Signal, parts: Sequence[Part]) -> list[tuple[int, int]]:
-    """First and last index of peaks that touch each other; they stand on one chord."""
-    step = float(np.median(np.diff(signal.x)))
-    out: list[list[float]] = []
-    for part in sorted(parts, key=lambda p: p.start):
-        if out and part.start - out[-1][1] < _JOIN * step:
-            out[-1][1] = max(out[-1][1], part.end)
-        else:
-            out.append([part.start, part.end])
-    return [(int(np.abs(signal.x - a).argmin()), int(np.abs(signal.x - b).argmin())) for a, b in out]
-
-
-def _free(signal: Signal, parts: Sequence[Part]) -> BoolArray:
-    free = np.ones(signal.x.size, dtype=bool)
-    for part in parts:
-        margin = 0.2 * (part.end - part.start)
-        free &= (signal.x < part.start - margin) | (signal.x > part.end + margin)
-    return free
-
-
 def _fitted(
     signal: Signal, base: Baseline, method: ChromatogramMethod, parts: Sequence[Part], areas: Areas, log: NoticeLog
 ) -> tuple[Areas, tuple[PeakFit, ...], Mapping[str, str]]:
@@ -280,7 +227,7 @@ def _fitted(
     fixed, per_area = areas.covariance.copy(), areas.per_area.copy()
     fits: list[PeakFit] = []
     how: dict[str, str] = {}
-    for first, last in _groups(signal, parts):
+    for first, last in groups(signal, parts):
         inside = slice(first, last + 1)
         low, high = float(signal.x[first]), float(signal.x[last])
         members = [i for i, p in enumerate(parts) if low <= 0.5 * (p.start + p.end) <= high and p.skim is None]
@@ -379,8 +326,15 @@ def _recovery(areas: Areas, method: ChromatogramMethod) -> Estimate | None:
 
 def _doubt(run: ChromatogramRun, log: NoticeLog) -> None:
     where = run.trace.where
-    for before, one in pairwise(run.shapes):
-        if one.resolution is not None and one.resolution < 1.0 and not run.fits:
-            log.warning("PEAKS_OVERLAP", f"{before.name} and {one.name} overlap (resolution {one.resolution:.2f}): a drop line "
-                        "moves area from one to the other; fit = emg separates them", where=where, raw=one.resolution)  # fmt: skip
+    net, x = run.signal.y - run.baseline.values, run.signal.x
+    fitted = {p.name for p in run.pieces if p.how not in ("window", "file", "found", "edited")}
+    for one, two in pairwise(run.pieces):
+        if one.end < two.start - float(np.median(np.diff(x))) or fitted & {one.name, two.name}:
+            continue
+        valley = float(net[np.abs(x - two.start).argsort()[:3]].mean())
+        least = min(float(net[(x >= p.start) & (x <= p.end)].max(initial=0.0)) for p in (one, two))
+        if valley > _HIGH_VALLEY * least > 0.0:
+            log.warning("PEAKS_OVERLAP", f"the valley between {one.name} and {two.name} lies at {100.0 * valley / least:.0f} % of "
+                        "the lower peak: a drop line moves area from one to the other; --fit emg, or skim in the method, "
+                        "separates them", where=where, raw=valley / least)  # fmt: skip
     doubt_unassigned(run.unassigned, [p.percent for p in run.pieces], run.method, log, where=where)

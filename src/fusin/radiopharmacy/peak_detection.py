@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ __all__ = ["Detection", "FoundPeak", "find", "noise_variance"]
 _END = 5e-4
 _RIPPLE = 1e-4
 _COARSEST = 80.0
+_QUARTILE = 0.31864
+_STRETCHES, _LEAST_STRETCH = 40, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ def find(signal: Signal, baseline: Baseline, settings: Detection) -> tuple[Found
         width *= 2.0
     x = signal.x
     kept = [h for h in hills if not any(low <= x[h.apex] <= high for low, high in settings.exclude)]
-    return _bounded(sorted(kept, key=lambda h: h.apex))
+    found = _bounded(sorted(kept, key=lambda h: h.apex))
+    return found if signal.poisson is not None else _extended(found, signal, settings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,13 +159,12 @@ def _smoothed_sd(signal: Signal, net: FloatArray, smooth: FloatArray, width: flo
     from scipy.ndimage import uniform_filter1d
 
     shrink = 1.0 / (2.0 * math.sqrt(math.pi) * width)
-    variance = np.full(net.size, _second_differences(net))
+    variance = _local_variance(net)
     lag = int(4.0 * width)
     if signal.poisson is None and net.size > 20 * lag:
         # Detectors filter their signal: its noise does not shrink with smoothing as that of independent points does.
         far = smooth[2 * lag :] - 2.0 * smooth[lag:-lag] + smooth[: -2 * lag]
-        seen = (1.4826 * float(np.median(np.abs(far - np.median(far))))) ** 2 / 6.0
-        variance = np.maximum(variance, seen / shrink)
+        variance = np.maximum(variance, _spread(far) ** 2 / 6.0 / shrink)
     if signal.poisson is not None:
         # One count is the least that a point can hold; an empty stretch is not free of noise.
         local = uniform_filter1d(np.maximum(signal.y, 0.0), max(int(14.0 * width), 3), mode="reflect")
@@ -172,9 +174,24 @@ def _smoothed_sd(signal: Signal, net: FloatArray, smooth: FloatArray, width: flo
 
 
 def _second_differences(y: FloatArray) -> float:
-    """Robust variance of white noise on a curve: 1.4826 MAD of second differences, whose variance is six-fold."""
-    second = np.diff(y, 2)
-    return float((1.4826 * np.median(np.abs(second - np.median(second)))) ** 2 / 6.0)
+    """Variance of white noise on a curve: that of second differences is six-fold."""
+    return _spread(np.diff(y, 2)) ** 2 / 6.0
+
+
+def _spread(values: FloatArray) -> float:
+    """Standard deviation from the lower quartile of the magnitudes, which peaks on most of a run do not reach."""
+    return float(np.percentile(np.abs(values), 25.0)) / _QUARTILE
+
+
+def _local_variance(y: FloatArray) -> FloatArray:
+    """Variance of white noise at each point: of the whole run, or of the stretch of the run around it where that is noisier."""
+    whole, count = _second_differences(y), min(_STRETCHES, y.size // _LEAST_STRETCH)
+    if count < 2:
+        return np.full(y.size, whole)
+    size = y.size // count
+    own = np.array([_second_differences(y[n * size : (n + 1) * size]) for n in range(count)])
+    here: FloatArray = own[np.minimum(np.arange(y.size) // size, count - 1)]
+    return np.maximum(whole, here)
 
 
 def _bounded(hills: Sequence[_Hill]) -> tuple[FoundPeak, ...]:
@@ -189,6 +206,37 @@ def _bounded(hills: Sequence[_Hill]) -> tuple[FoundPeak, ...]:
         last, to_valley = _walk(smooth, cut, apex, right, 1, valley=number + 1 < len(hills))
         found.append(FoundPeak(apex=apex, first=first, last=last, joins_left=from_valley, joins_right=to_valley))
     return _consistent(found)
+
+
+def _extended(found: Sequence[FoundPeak], signal: Signal, settings: Detection) -> tuple[FoundPeak, ...]:
+    """Ends moved on down the flank: the smooth curve of the search bends up below broad peaks and cuts their feet.
+
+    An end moves while the signal itself still falls by more than its noise, at most by half of its distance from the apex, and
+    not into the neighbour.
+    """
+    from scipy.ndimage import gaussian_filter1d
+
+    width = settings.smoothing_points
+    smooth = np.asarray(gaussian_filter1d(signal.y, width, mode="nearest"), dtype=np.float64)
+    sd = _smoothed_sd(signal, signal.y, smooth, width)
+    stride = max(round(width), 1)
+    out = []
+    for number, peak in enumerate(found):
+        low = found[number - 1].last if number else 0
+        high = found[number + 1].first if number + 1 < len(found) else smooth.size - 1
+        first = peak.first if peak.joins_left else _lower(smooth, sd, peak.first, peak.apex, max(low, 0), stride)
+        last = peak.last if peak.joins_right else _lower(smooth, sd, peak.last, peak.apex, high, stride)
+        out.append(replace(peak, first=first, last=last))
+    return _consistent(out)
+
+
+def _lower(smooth: FloatArray, sd: FloatArray, end: int, apex: int, limit: int, stride: int) -> int:
+    step = 1 if end > apex else -1
+    last = end + step * (abs(end - apex) // 2)
+    last = min(last, limit) if step > 0 else max(last, limit)
+    while (last - end) * step >= stride and smooth[end] - smooth[end + step * stride] > 2.0 * sd[end]:
+        end += step
+    return end
 
 
 def _walk(smooth: FloatArray, cut: FloatArray, apex: int, limit: int, step: int, *, valley: bool) -> tuple[int, bool]:
