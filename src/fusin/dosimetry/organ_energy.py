@@ -30,7 +30,7 @@ def electron_self_kev(name: str, mass_g: float) -> float:
     """Energy of electrons absorbed per decay [keV] in a water sphere of a mass [g] that holds the activity."""
     from fusin.dosimetry.spheres import sphere_s
 
-    return absorbed_kev(sphere_s(name, mass_g).electron_s_mgy_per_mbq_s, mass_g)
+    return absorbed_kev(sphere_s(name, mass_g).electron_mgy_per_mbq_s, mass_g)
 
 
 def refuse_impossible_energy(table: STable, log: NoticeLog) -> None:
@@ -112,10 +112,10 @@ def approximate_table(masses_g: Mapping[str, float], *, nuclide_name: str, body_
     shares = {}
     for column, source in enumerate(organs):
         sphere = sphere_s(name, masses_g[source])
-        kept = absorbed_kev(sphere.photon_s_mgy_per_mbq_s, masses_g[source])
+        kept = absorbed_kev(sphere.photon_mgy_per_mbq_s, masses_g[source])
         values[:, column] = (photons - kept) / (body_mass_g - masses_g[source]) * KEV_PER_S_GRAM
         values[column, column] = sphere.s_mgy_per_mbq_s
-        shares[source] = sphere.electron_s_mgy_per_mbq_s / sphere.s_mgy_per_mbq_s
+        shares[source] = sphere.electron_mgy_per_mbq_s / sphere.s_mgy_per_mbq_s
     return STable(
         name="approximation by spheres", nuclide=name, sources=organs, targets=organs, values=values,
         u_relative=np.full(values.shape, np.nan), masses_g=dict(masses_g), electron_shares=shares, approximate=True,

@@ -115,7 +115,7 @@ def absorbed_kev(s_mgy_per_mbq_s: float, mass_g: float) -> float:
     """Energy absorbed in a target per decay in the source [keV] that an S value and a mass mean.
 
     >>> round(absorbed_kev(1.3713e-5, 1799.776), 1)
-    154.1
+    154.0
     """
     return s_mgy_per_mbq_s * mass_g / KEV_PER_S_GRAM
 
