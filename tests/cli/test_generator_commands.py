@@ -41,6 +41,22 @@ def test_the_next_elution_says_when_there_is_enough(fusin):
     assert "ELUTION_TOO_SMALL" in {n["code"] for n in ran.document()["notices"]}
 
 
+# Minutes by bisection on the chain integrated as differential equations.
+@pytest.mark.parametrize(("wanted", "earliest"), [(500, 12.814), (900, 81.155), (1290, 529.628), (1400, None)])
+def test_without_a_time_the_next_elution_is_as_early_as_possible(fusin, wanted, earliest):
+    ran = fusin("generator", "--ge68-mbq", 1850, "--yield", 0.7, "--elute-at-min", 0, "--want-mbq", wanted, "--json")
+    plan = ran.document()["plan"]
+    assert plan["earliest_time"] == (None if earliest is None else pytest.approx(earliest, abs=0.001))
+    assert plan["enough"] is (earliest is not None)
+    assert plan["time"] == pytest.approx(plan["largest_time"] if earliest is None else earliest, abs=0.001)
+
+
+def test_68ga_that_is_on_the_column_is_taken_at_its_word(fusin):
+    ran = fusin("generator", "--ge68-mbq", 1500, "--ga68-mbq", 200, "--yield", 0.7, "--elute-at-min", "15,33", "--json")
+    assert [r["eluted_mbq"] for r in ran.document()["elutions"]] == pytest.approx([269.5332, 243.9445], abs=1e-4)
+    assert ran.document()["generators"][0]["start_ga68_mbq"] == 200.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -53,7 +69,7 @@ def test_the_next_elution_says_when_there_is_enough(fusin):
         (("--ge68-mbq", "1850", "--yield", "0.7", "--elute-at-min", "180,0"), "rising times"),
         (("--ge68-mbq", "1850", "--yield", "0.7,0.6", "--elute-at-min", "0"), "number of yields"),
         (("--ge68-mbq", "1850", "--yield", "0.7", "--elute-at", "2026-03-03T08:00"), "--calibrated"),
-        ((*CASE_A, "--want-mbq", "500"), "--want-at"),
+        (("--ge68-mbq", "1850", "--yield", "0.7", "--want-mbq", "500"), "--want-at"),
         ((*CASE_A, "--want-at-min", "100"), "after the last elution"),
         ((*CASE_A, "--retire", "mine"), "itm"),
         ((*CASE_A, "--control", "cusum"), "regression"),

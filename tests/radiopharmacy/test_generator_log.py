@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from fusin.errors import FusinError, InputError, NotComputable, StrictRefusal
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.generator_analysis import assess_generator
 from fusin.radiopharmacy.generator_log import GeneratorOptions, PlanRequest, read_generator
+from fusin.radiopharmacy.generator_yield import YieldPoint, fit_yields
 from fusin.radiopharmacy.synthetic_generator import GeneratorTruth, make_log_csv
 
 OPTIONS = GeneratorOptions(ge68_mbq=1850.0, calibrated="2026-03-02T12:00")
@@ -279,3 +281,73 @@ time_min = 0
 """
     pooled = assessed(tmp_path, text, GeneratorOptions(), name="pool.toml")[0].eluted[0]
     assert pooled.high - pooled.value == pytest.approx(1.96 * 0.02 * 1850.3, rel=1e-3)
+
+
+def test_a_broken_off_elution_of_a_log_is_no_yield(tmp_path):
+    text = "time_min,yield,eluted_mbq,reference_min\n0,,1300,0\n200,0,,\n400,,1230,400\n"
+    result, _ = assessed(tmp_path, text, GeneratorOptions(ge68_mbq=1850.0))
+    assert result.elutions[1].eluted_mbq == 0.0
+    assert result.elutions[1].residual_mbq == result.elutions[1].on_column_mbq
+    assert [p.number for p in result.trends[0].points] == [1, 3]
+
+
+def test_what_was_measured_of_a_broken_off_elution_is_taken_off_the_column(tmp_path):
+    text = "time_min,yield,eluted_mbq,reference_min\n0,0,100,0\n0.01,,1225.2,0.01\n"
+    result, _ = assessed(tmp_path, text, GeneratorOptions(ge68_mbq=1850.0))
+    assert result.yields[2] == pytest.approx(1225.2 / (1850.32 - 100), abs=1e-3)
+
+
+def test_a_plan_after_broken_off_elutions_alone_asks_for_a_yield(tmp_path):
+    options = GeneratorOptions(ge68_mbq=1850.0, plan=PlanRequest(time=400.0))
+    with pytest.raises(InputError, match="a yield for the next elution"):
+        assessed(tmp_path, "time_min,yield\n0,0\n", options)
+
+
+def test_pooled_measurements_are_decayed_to_the_last_elution(tmp_path):
+    text = "time_min,eluted_mbq,reference_min,pool\n0,1300,0,a\n67.71,600,67.71,a\n200,900,200,\n"
+    result, _ = assessed(tmp_path, text, GeneratorOptions(ge68_mbq=1850.0))
+    (pool,) = result.pools
+    assert (pool.name, pool.numbers) == ("a", (1, 2))
+    assert pool.measured_mbq == pytest.approx(1300 / 2 + 600)
+
+
+def test_a_fall_within_a_day_is_scatter_and_the_last_elution_is_unusual(tmp_path):
+    # Yields 0.74, 0.71, 0.69 and 0.52 within 25 hours: a slope per month would be nonsense, the drop is not.
+    rows = [(0, 1327.826, 3), (170, 1085.727, 175), (335, 1055.6, 339), (1500, 902.435, 1506)]
+    text = "time_min,eluted_mbq,reference_min\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)
+    result, codes = assessed(tmp_path, text, GeneratorOptions(ge68_mbq=1850.0))
+    assert list(result.yields.values()) == pytest.approx([0.74, 0.71, 0.69, 0.52], abs=2e-4)
+    trend = result.trends[0]
+    assert trend.slope_per_month is None
+    assert trend.chart.unusual == (4,)
+    assert "YIELD_UNUSUAL" in codes
+
+
+def test_the_warning_limits_are_students_t_of_the_other_elutions(tmp_path):
+    rows = [(0, 0.70), (1000, 0.72), (2000, 0.71), (3000, 0.69)]
+    points = [YieldPoint(number=k + 1, time_s=60.0 * m, value=y) for k, (m, y) in enumerate(rows)]
+    chart = fit_yields(points, series="G").chart
+    others = np.array([0.70, 0.72, 0.71])
+    half = stats.t.ppf(0.5 + 0.9544997361036416 / 2, 2) * others.std(ddof=1) * np.sqrt(1 + 1 / 3)
+    assert chart.warning_low[3] == pytest.approx(others.mean() - half)
+    assert chart.warning_high[3] == pytest.approx(others.mean() + half)
+
+
+def test_an_elution_before_the_calibration_is_said(tmp_path):
+    options = GeneratorOptions(ge68_mbq=1850.0, calibrated="2026-03-11T08:00", yields=(0.7,))
+    result, codes = assessed(tmp_path, "time\n2026-03-01T08:00\n", options)
+    assert "ELUTION_BEFORE_CALIBRATION" in codes
+    assert result.elutions[0].ge68_mbq == pytest.approx(1850 * 2 ** (10 / 270.95))
+
+
+@pytest.mark.parametrize("header", ["Eluted (MBq)", "Eluted [MBq]", "ELUTED-MBQ", "eluted mbq"])
+def test_brackets_and_capitals_of_a_column_do_not_matter(tmp_path, header):
+    text = f"Time (min),{header},Reference min\n0,1300,0\n"
+    result, _ = assessed(tmp_path, text, GeneratorOptions(ge68_mbq=1850.0))
+    assert result.elutions[0].entry.measured_mbq == 1300.0
+
+
+@pytest.mark.parametrize("header", ["eluted", "Activity"])
+def test_an_activity_without_unit_is_refused(tmp_path, header):
+    with pytest.raises(InputError, match="eluted_mbq or eluted_gbq"):
+        assessed(tmp_path, f"time_min,{header}\n0,1300\n", GeneratorOptions(ge68_mbq=1850.0))

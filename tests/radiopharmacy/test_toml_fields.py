@@ -56,3 +56,15 @@ def test_a_byte_order_mark_and_windows_lines_are_read(tmp_path):
     path = tmp_path / "windows.toml"
     path.write_bytes(b"\xef\xbb\xbfa = 1\r\nb = 2\r\n")
     assert read_toml(path) == {"a": 1, "b": 2}
+
+
+def test_an_activity_without_its_unit_is_asked_for_it():
+    with pytest.raises(InputError, match="activity: found 600, need a unit in the name of the field: activity_mbq"):
+        Fields({"activity": 600}, "vial").activity_mbq("activity")
+
+
+def test_a_hint_replaces_the_nearest_name():
+    fields = Fields({"draw_min": 4.0}, "patient")
+    fields.take("drawn_ml")
+    with pytest.raises(InputError, match="lead_min"):
+        fields.finish({"draw_min": "lead_min"})

@@ -36,8 +36,13 @@ AtMinOption = Annotated[
 StartOption = Annotated[
     str | None, typer.Option("--start", help="68Ga before the first elution: equilibrium, or empty at the reference.")
 ]
+Ga68Option = Annotated[
+    float | None, typer.Option("--ga68-mbq", help="68Ga on the column at the reference, instead of --start [MBq].")
+]
 WantOption = Annotated[float | None, typer.Option("--want-mbq", help="68Ga wanted of the next elution [MBq].")]
-WantAtOption = Annotated[str | None, typer.Option("--want-at", help="ISO time at which it is wanted.")]
+WantAtOption = Annotated[
+    str | None, typer.Option("--want-at", help="ISO time at which it is wanted; else as early as possible.")
+]
 WantAtMinOption = Annotated[
     float | None, typer.Option("--want-at-min", help="The same in minutes after the reference.")
 ]
@@ -70,7 +75,7 @@ def register(app: typer.Typer) -> None:
 def generator(
     log_file: LogFile = None, out: OutOption = None, ge68_mbq: Ge68Option = None, calibrated: CalibratedOption = None,
     yields: YieldOption = None, yield_u: YieldUOption = None, ge68_u_percent: Ge68UOption = None,
-    elute_at: AtOption = None, elute_at_min: AtMinOption = None, start: StartOption = None,
+    elute_at: AtOption = None, elute_at_min: AtMinOption = None, start: StartOption = None, ga68_mbq: Ga68Option = None,
     want_mbq: WantOption = None, want_at: WantAtOption = None, want_at_min: WantAtMinOption = None,
     want_lead_min: LeadOption = 0.0, control: ChartOption = "regression", minimum_yield: MinimumOption = None,
     discard_after_idle_h: IdleOption = None, retire: RetireOption = "", retire_elutions: RetireElutionsOption = None,
@@ -95,7 +100,7 @@ def generator(
     options = GeneratorOptions(
         ge68_mbq=ge68_mbq, calibrated=calibrated, yields=tuple(numbers(yields, "--yield")), yield_u=yield_u,
         ge68_u_percent=ge68_u_percent, elute_at=_times(elute_at, elute_at_min),
-        start=choice(start, ("equilibrium", "empty"), "--start") if start else None, retire=retire,
+        start=choice(start, ("equilibrium", "empty"), "--start") if start else None, ga68_mbq=ga68_mbq, retire=retire,
         rules={k: v for k, v in rules.items() if v is not None},
         plan=_plan(want_mbq, want_at, want_at_min, want_lead_min),
     )  # fmt: skip
@@ -139,11 +144,9 @@ def _plan(
 
     if want_at is not None and want_at_min is not None:
         raise InputError("--want-at", "option", "--want-at-min too", "one of them")
-    if want_at is None and want_at_min is None:
-        if want_mbq is not None:
-            raise InputError("--want-at", "option", "nothing", "the time at which --want-mbq is wanted")
+    if want_at is None and want_at_min is None and want_mbq is None:
         return None
-    time = moment(want_at, "--want-at", "time") if want_at is not None else float(want_at_min or 0.0)
+    time = moment(want_at, "--want-at", "time") if want_at is not None else want_at_min
     if not (math.isfinite(lead_min) and lead_min >= 0):
         raise InputError("--want-lead-min", "minutes", lead_min, "zero or more minutes")
     return PlanRequest(time=time, wanted_mbq=want_mbq, lead_min=lead_min)

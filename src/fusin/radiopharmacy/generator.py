@@ -37,7 +37,7 @@ __all__ = [
     "largest_after_s",
 ]
 
-Start = Literal["equilibrium", "empty"]
+Start = Literal["equilibrium", "empty", "stated"]
 
 
 def _half_lives_s() -> tuple[float, float]:
@@ -94,8 +94,9 @@ class Generator:
     efficiency : share of the 68Ga on the column that an elution takes; None when it is to be fitted
     efficiency_u : its standard uncertainty, common to all elutions
     ge68_u_relative : relative standard uncertainty of ``ge68_mbq``
-    start : ``equilibrium`` with the 68Ge before the first elution, or ``empty`` of 68Ga at ``start_s``
-    start_s : time at which an empty column was empty
+    start : ``equilibrium`` with the 68Ge before the first elution, ``empty`` of 68Ga at ``start_s``, or ``stated``
+    start_s : time at which the column was empty, or held ``start_ga68_mbq``
+    start_ga68_mbq : 68Ga on the column at ``start_s``
     eluted_before : elutions before the log begins
     in_use_s : first use, from which its age counts; None for the reference
     """
@@ -108,6 +109,7 @@ class Generator:
     ge68_u_relative: float | None = None
     start: Start = "equilibrium"
     start_s: float = 0.0
+    start_ga68_mbq: float = 0.0
     eluted_before: int = 0
     in_use_s: float | None = None
 
@@ -123,16 +125,23 @@ class Generator:
         return self.ge68_mbq * decay_factor(time_s - self.reference_s, _half_lives_s()[0])
 
 
-def checked_efficiency(value: float, where: str, field: str) -> float:
+def checked_efficiency(value: float, where: str, field: str, *, zero: bool = False) -> float:
     """An efficiency above 0 and at most 1.
+
+    Parameters
+    ----------
+    value : share of the 68Ga on the column
+    where, field : for messages
+    zero : whether 0 is one, as for an elution that was broken off
 
     Raises
     ------
     InputError
         For a percentage or another number.
     """
-    if not (math.isfinite(value) and 0.0 < value <= 1.0):
-        raise InputError(where, field, value, "a fraction above 0 and at most 1 (0.7, not 70)")
+    if not (math.isfinite(value) and value <= 1.0 and (value > 0.0 or (zero and value == 0.0))):
+        least = "from 0 to 1" if zero else "above 0 and at most 1"
+        raise InputError(where, field, value, f"a fraction {least} (0.7, not 70)")
     return value
 
 
@@ -144,12 +153,13 @@ class ElutionEntry:
     ----------
     time_s : moment of the elution
     generators : names of those that were eluted into one vial; more than one are pooled
-    efficiency : of this elution alone; None takes that of the generator
+    efficiency : of this elution alone, 0 when it was broken off; None takes that of the generator
     measured_mbq, measured_u_mbq, measured_s : activity as read, its standard uncertainty, the time of the reading
     volume_ml : of the eluate
     breakthrough_percent, breakthrough_of, breakthrough_s : 68Ge in percent of ``ge68_on_column`` or ``ga68_eluted``, and
         the time to which a 68Ga denominator refers
     ge68_eluate_bq : 68Ge in the eluate
+    pool : name that eluates share which were combined
     where : row for messages
     """
 
@@ -164,6 +174,7 @@ class ElutionEntry:
     breakthrough_of: str | None = None
     breakthrough_s: float | None = None
     ge68_eluate_bq: float | None = None
+    pool: str | None = None
     where: str = "elution"
 
     @property
@@ -269,7 +280,9 @@ class State:
     @classmethod
     def at_start(cls, generator: Generator) -> State:
         """State before the first elution."""
-        return cls(generator, generator.start_s if generator.start == "empty" else None, 0.0)
+        if generator.start == "equilibrium":
+            return cls(generator, None, 0.0)
+        return cls(generator, generator.start_s, generator.start_ga68_mbq)
 
     def on_column_mbq(self, time_s: float) -> float:
         """68Ga on the column at a time [MBq].
@@ -284,7 +297,7 @@ class State:
         if time_s < self.time_s:
             raise InputError(
                 f"generator {self.generator.name}", "time", f"{(self.time_s - time_s) / 60.0:g} min too early",
-                "a time after the elution before it, or after the column was empty",
+                "a time after the elution before it, or after the start of the column",
             )  # fmt: skip
         return ga68_on_column_mbq(
             ge68_mbq=self.generator.ge68_at_mbq(self.time_s), residual_mbq=self.residual_mbq,
@@ -331,17 +344,19 @@ def elution_history(
             if name not in states:
                 raise InputError(entry.where, "generator", name, "one of " + ", ".join(states))
             columns[name] = states[name].on_column_mbq(entry.time_s)
-            share = _efficiency(states[name].generator, entry, efficiency) + (shift or {}).get(name, 0.0)
-            wanted[name] = columns[name] * share
+            share = _efficiency(states[name].generator, entry, efficiency)
+            wanted[name] = columns[name] * (share + (shift or {}).get(name, 0.0) if share else 0.0)
         parts = tuple(_part(states[name], entry.time_s, columns[name], wanted[name]) for name in entry.generators)
         elution = Elution(number=number, entry=entry, parts=parts)
         found.append(elution)
-        ratio = 1.0
+        taken = wanted
         if follow_measured and entry.eluted_measured_mbq is not None:
             # More than the column holds would leave a negative rest; the yield above 1 is reported where it is computed.
-            ratio = min(entry.eluted_measured_mbq, elution.on_column_mbq) / elution.eluted_mbq
+            measured = min(entry.eluted_measured_mbq, elution.on_column_mbq)
+            parts_mbq, whole = (wanted, elution.eluted_mbq) if elution.eluted_mbq else (columns, elution.on_column_mbq)
+            taken = {name: measured * parts_mbq[name] / whole for name in entry.generators}
         for name in entry.generators:
-            states[name] = states[name].after(entry.time_s, min(wanted[name] * ratio, columns[name]))
+            states[name] = states[name].after(entry.time_s, min(taken[name], columns[name]))
     return tuple(found), states
 
 
@@ -353,7 +368,7 @@ def _efficiency(generator: Generator, entry: ElutionEntry, fitted: Mapping[str, 
         raise InputError(
             f"generator {generator.name}", "yield", "nothing", "an elution yield, or measured elutions to fit it from"
         )
-    return checked_efficiency(stated, entry.where, "yield")
+    return checked_efficiency(stated, entry.where, "yield", zero=entry.efficiency is not None)
 
 
 def _part(state: State, time_s: float, on_column_mbq: float, eluted_mbq: float) -> Part:

@@ -10,7 +10,8 @@ from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.generator import Elution, ElutionEntry, Generator, State, elution_history
 from fusin.radiopharmacy.generator_log import GeneratorLog
-from fusin.radiopharmacy.generator_plan import ElutionPlan, plan_elution
+from fusin.radiopharmacy.generator_plan import ElutionPlan, plan_elution, soonest_s
+from fusin.radiopharmacy.generator_pools import Pool, pools_of
 from fusin.radiopharmacy.generator_rules import Breakthrough, Retirement, breakthrough_of, retirement_of
 from fusin.radiopharmacy.generator_yield import (
     ChartKind,
@@ -43,6 +44,7 @@ class GeneratorResult:
     crossings : by series, when the least yield is reached; only with such a rule
     breakthrough : 68Ge of the eluates
     retirement : one for each generator
+    pools : eluates that were combined
     discard : numbers of the elutions that a rule on idle time discards
     plan : the next elution
     planned : its activity with interval
@@ -58,6 +60,7 @@ class GeneratorResult:
     crossings: Mapping[str, Crossing]
     breakthrough: tuple[Breakthrough, ...]
     retirement: tuple[Retirement, ...]
+    pools: tuple[Pool, ...]
     discard: tuple[int, ...]
     plan: ElutionPlan | None
     planned: Estimate | None
@@ -108,6 +111,7 @@ def assess_generator(found: GeneratorLog, log: NoticeLog, *, chart: ChartKind = 
         crossings=crossings,
         breakthrough=tuple(b for e in elutions if (b := breakthrough_of(e, rules, found.clock, log)) is not None),
         retirement=retirement_of(found.generators, elutions, rules, log),
+        pools=pools_of(elutions),
         discard=_discard(elutions, found, log),
         plan=planned[0] if planned else None,
         planned=planned[1] if planned else None,
@@ -138,7 +142,10 @@ def _measured(found: GeneratorLog) -> tuple[dict[str, tuple[YieldPoint, ...]], d
             if all(e.efficiency is not None for e in found.entries if generator.name in e.generators) and found.entries:
                 continue
             raise InputError(
-                f"generator {generator.name}", "yield", "nothing", "--yield, or measured elutions to fit it from"
+                f"generator {generator.name}",
+                "yield",
+                "nothing",
+                "--yield, or measured elutions (eluted_mbq of the log) to fit it from",
             )
     points: dict[str, tuple[YieldPoint, ...]] = {}
     states: dict[str, State] = {}
@@ -262,10 +269,11 @@ def _planned(
     found: GeneratorLog, states: Mapping[str, State], points: Mapping[str, tuple[YieldPoint, ...]], log: NoticeLog
 ) -> tuple[ElutionPlan, Estimate]:
     assert found.plan is not None
-    assert found.plan_s is not None
-    lead, moment_s = 60.0 * found.plan.lead_min, found.plan_s
+    lead = 60.0 * found.plan.lead_min
     last = [s.time_s for s in states.values() if s.time_s is not None]
-    now = max(last) if last else moment_s - lead
+    asked = found.plan_s
+    now = max(last) if last else (asked or 0.0) - lead
+    moment_s = now + lead if asked is None else asked
     efficiency, estimate = {}, None
     for g in found.generators:
         if g.efficiency is not None:
@@ -275,6 +283,9 @@ def _planned(
         efficiency[g.name] = _line_yield(own, moment_s - lead, g.name) if own else _last_stated(found, g)
         if own:
             estimate = predict(own, moment_s - lead, common_u_relative=found.rules.calibrator_u_relative)
+    if asked is None and found.plan.wanted_mbq is not None:
+        moment_s = soonest_s(list(states.values()), efficiency=efficiency, wanted_mbq=found.plan.wanted_mbq, now_s=now,
+                             lead_s=lead)  # fmt: skip
     plan = plan_elution(list(states.values()), efficiency=efficiency, time_s=moment_s, now_s=now,
                         wanted_mbq=found.plan.wanted_mbq, lead_s=lead)  # fmt: skip
     if plan.enough is False:
@@ -292,9 +303,13 @@ def _planned(
 
 def _last_stated(found: GeneratorLog, generator: Generator) -> float:
     """Efficiency of the last elution that states one for this generator."""
-    return next(
-        e.efficiency for e in reversed(found.entries) if generator.name in e.generators and e.efficiency is not None
-    )
+    own = (e.efficiency for e in reversed(found.entries) if generator.name in e.generators and e.efficiency)
+    stated = next(own, None)
+    if stated is None:
+        raise InputError(
+            f"generator {generator.name}", "yield", "none above 0", "a yield for the next elution (--yield)"
+        )
+    return stated
 
 
 def _stated_interval(generators: Sequence[Generator], activity: float) -> Estimate:
@@ -355,6 +370,13 @@ def _notice_charts(trends: Sequence[YieldTrend], found: GeneratorLog, log: Notic
                 where=trend.series,
             )
             continue
+        for number in trend.chart.unusual:
+            log.info(
+                "YIELD_UNUSUAL",
+                f"elution {number} ({found.clock.text(found.entries[number - 1].time_s)}): yield {100 * value[number]:.1f} % "
+                "lies beyond its warning limits, as one in 22 does by chance",
+                where=found.entries[number - 1].where, raw=value[number],
+            )  # fmt: skip
         for number in trend.chart.outside:
             log.warning(
                 "YIELD_OUT_OF_CONTROL",

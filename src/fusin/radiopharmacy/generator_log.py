@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ ELUTION_LOG = Schema(
         InputColumn("time", "string", "ISO date with time of the elution, with or without zone throughout the log"),
         InputColumn("time_min", "float64", "instead of `time`: minutes after the reference of the 68Ge activity"),
         InputColumn("generator", "string", "which generator; `A+B` when two were eluted together; empty: all of them"),
-        InputColumn("yield", "float64", "share of the 68Ga on the column, for this elution alone", most=1.0),
+        InputColumn("yield", "float64", "share of the 68Ga on the column, for this elution alone; 0 when it was broken off",
+                    least=0.0, most=1.0),
         *(
             InputColumn(f"eluted_{unit}", "float64", f"measured 68Ga activity [{shown}]", least=0.0)
             for unit, shown in (("mbq", "MBq"), ("gbq", "GBq"), ("mci", "mCi"))
@@ -42,6 +44,7 @@ ELUTION_LOG = Schema(
         InputColumn("breakthrough_time", "string", "ISO time to which a 68Ga denominator refers"),
         InputColumn("breakthrough_min", "float64", "instead of `breakthrough_time`: minutes, as `time_min`"),
         InputColumn("ge68_eluate_bq", "float64", "instead of a percentage: 68Ge in the eluate [Bq]", least=0.0),
+        InputColumn("pool", "string", "name that eluates share which were combined in one vial"),
     ),
 )  # fmt: skip
 
@@ -52,12 +55,12 @@ class PlanRequest:
 
     Attributes
     ----------
-    time : when the activity is wanted
+    time : when the activity is wanted; None as early as it can be had
     wanted_mbq : how much; None asks what there is
     lead_min : minutes from the elution to that moment
     """
 
-    time: Moment
+    time: Moment | None
     wanted_mbq: float | None = None
     lead_min: float = 0.0
 
@@ -73,6 +76,7 @@ class GeneratorOptions:
     yield_u, ge68_u_percent : standard uncertainties
     elute_at : times of elutions, ISO text, or minutes after the reference
     start : state of the column before the first elution
+    ga68_mbq : 68Ga on the column at the reference instead
     retire : name of a retirement rule, ``none``, or empty for the published one
     rules : further rules that replace those of the file
     plan : the next elution
@@ -85,6 +89,7 @@ class GeneratorOptions:
     ge68_u_percent: float | None = None
     elute_at: tuple[str | float, ...] = ()
     start: Start | None = None
+    ga68_mbq: float | None = None
     retire: str = ""
     rules: Mapping[str, Any] = field(default_factory=dict)
     plan: PlanRequest | None = None
@@ -99,7 +104,7 @@ class GeneratorLog:
     generators, entries : entries in order of time
     clock : what second 0 is
     rules : of the site
-    plan_s : when the next elution is wanted [s]; None without a plan
+    plan_s : when the next elution is wanted [s]; None without a plan, or for as early as possible
     plan : the wish
     inputs : files that were read
     """
@@ -128,7 +133,7 @@ def read_generator(source: Path | None, options: GeneratorOptions, log: NoticeLo
         For anything that cannot be used: which file, which row, which field.
     """
     for value in options.yields:
-        checked_efficiency(value, "--yield", "yield")
+        checked_efficiency(value, "--yield", "yield", zero=len(options.yields) > 1)
     inputs: list[Path] = []
     document: dict[str, Any] = {}
     rows: list[Fields] = []
@@ -168,10 +173,13 @@ def _assembled(
         rows = [Fields({}, f"elution {i + 1}") for i in range(len(times))]
     if not times and wish is None:
         raise InputError(where, "elutions", "none", "a log, times with --elute-at or --elute-at-min, or a plan")
+    planned = [] if wish is None or wish.time is None else [wish.time]
+    if not times and not planned:
+        raise InputError(where, "plan", "an activity alone", "elutions, or the time at which it is wanted (--want-at)")
     stated = [t for t in times if t is not None]
-    first = next((t for t in [*stated, *([wish.time] if wish else [])] if isinstance(t, datetime)), None)
+    first = next((t for t in [*stated, *planned] if isinstance(t, datetime)), None)
     made, calibrations = _generators(tables, options, first, log, where)
-    clock = clock_of([*(c for c in calibrations if c is not None), *stated, *([wish.time] if wish else [])])
+    clock = clock_of([*(c for c in calibrations if c is not None), *stated, *planned])
     if clock.origin is not None and any(c is None for c in calibrations):
         raise InputError(where, "calibrated", "nothing", "the time to which the 68Ge activity refers (--calibrated)")
     generators = tuple(g.placed(clock) for g in made)
@@ -181,10 +189,27 @@ def _assembled(
         _entry(f, clock.seconds(t, f.where, "time"), names, clock, y, log)
         for f, t, y in zip(rows, stated, yields, strict=True)
     ]
+    ordered = _ordered(entries, clock, bool(options.elute_at), log, where)
+    _notice_early(generators, ordered, clock, log)
     return GeneratorLog(
-        generators=generators, entries=_ordered(entries, bool(options.elute_at), log, where), clock=clock, rules=rules,
-        plan=wish, plan_s=clock.seconds(wish.time, "plan", "time") if wish else None, inputs=inputs,
+        generators=generators, entries=ordered, clock=clock, rules=rules, plan=wish,
+        plan_s=clock.seconds(planned[0], "plan", "time") if planned else None, inputs=inputs,
     )  # fmt: skip
+
+
+def _notice_early(
+    generators: Sequence[Generator], entries: Sequence[ElutionEntry], clock: Clock, log: NoticeLog
+) -> None:
+    """Say where the 68Ge was calculated back: a label may be calibrated for later, or its year be wrong."""
+    for generator in generators:
+        first = next((e for e in entries if generator.name in e.generators), None)
+        if first is not None and first.time_s < generator.reference_s - 60.0:
+            log.info(
+                "ELUTION_BEFORE_CALIBRATION",
+                f"generator {generator.name} is eluted {(generator.reference_s - first.time_s) / 86400.0:.3g} d before the "
+                f"reference of its 68Ge, {clock.text(generator.reference_s)}; the activity was calculated back",
+                where=first.where,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,7 +235,7 @@ class _Unplaced:
 def _generators(
     tables: Sequence[tuple[str, Any]], options: GeneratorOptions, first: datetime | None, log: NoticeLog, where: str
 ) -> tuple[list[_Unplaced], list[datetime | None]]:
-    listed: list[tuple[str, Any]] = list(tables) or [("--ge68-mbq", {})]
+    listed: list[tuple[str, Any]] = list(tables) or [("generator of the options", {})]
     if len(listed) > 1 and (options.ge68_mbq is not None or options.calibrated is not None):
         raise InputError(
             "--ge68-mbq", "generators", f"{len(listed)} in {where}", "activities of several generators in the file"
@@ -230,7 +255,7 @@ def _replaced(values: Any, options: GeneratorOptions) -> Any:
     """The fields of a generator with what the command line replaces, so that both are checked alike."""
     given = {
         "ge68_mbq": options.ge68_mbq, "calibrated": options.calibrated, "yield_u": options.yield_u,
-        "ge68_u_percent": options.ge68_u_percent,
+        "ge68_u_percent": options.ge68_u_percent, "ga68_mbq": options.ga68_mbq,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     if not given or not isinstance(values, Mapping):
@@ -246,18 +271,21 @@ def _generator(
 ) -> tuple[_Unplaced, datetime | None]:
     activity = fields.activity_mbq("ge68")
     if activity is None:
-        raise InputError(fields.where, "ge68_mbq", "nothing", "the 68Ge activity of the generator [MBq]")
+        needed = "the 68Ge activity of the generator [MBq] (--ge68-mbq)"
+        raise InputError(fields.where, "ge68_mbq", "nothing", needed)
     stated = fields.take("calibrated")
     calibrated = None if stated is None else _calibrated(stated, fields.where, first, log)
     own, u = fields.number("yield", above=0.0, most=1.0), fields.number("yield_u", least=0.0, most=1.0)
     percent = fields.number("ge68_u_percent", least=0.0)
-    start = options.start or fields.word("start", _STARTS) or "equilibrium"
+    start, held = options.start or fields.word("start", _STARTS), fields.activity_mbq("ga68", zero=True)
     fields.take("start")
+    if held is not None and start is not None:
+        raise InputError(fields.where, "ga68_mbq", f"start {start} too", "the 68Ga at the start, or a word for it")
     generator = Generator(
         name=fields.text("name") or f"G{number}", ge68_mbq=activity,
         efficiency=options.yields[0] if len(options.yields) == 1 else own, efficiency_u=u,
         ge68_u_relative=None if percent is None else percent / 100.0,
-        start="empty" if start == "empty" else "equilibrium",
+        start="stated" if held is not None else "empty" if start == "empty" else "equilibrium", start_ga68_mbq=held or 0.0,
         eluted_before=fields.whole("eluted_before") or 0,
     )  # fmt: skip
     started, used = fields.moment("start_time"), fields.moment("in_use_since")
@@ -317,7 +345,7 @@ def _entry(
             raise InputError(fields.where, "generator", name, "one of " + ", ".join(names))
     if len(set(chosen)) < len(chosen) or not chosen:
         raise InputError(fields.where, "generator", "+".join(chosen) or "nothing", "each generator once")
-    share = fields.number("yield", above=0.0, most=1.0)
+    share = fields.number("yield", least=0.0, most=1.0)
     activity = fields.activity_mbq("eluted", zero=True)
     percent = fields.number("eluted_u_percent", least=0.0)
     read = _time(fields, "reference_time", "reference_min")
@@ -338,7 +366,7 @@ def _entry(
         breakthrough_percent=fields.number("breakthrough_percent", least=0.0, most=100.0),
         breakthrough_of=fields.word("breakthrough_of", DENOMINATORS),
         breakthrough_s=None if ratio_time is None else clock.seconds(ratio_time, fields.where, "breakthrough_time"),
-        ge68_eluate_bq=None if in_eluate is None else 1e6 * in_eluate,
+        ge68_eluate_bq=None if in_eluate is None else 1e6 * in_eluate, pool=fields.text("pool"),
         where=fields.where,
     )  # fmt: skip
     for unit in ACTIVITY_UNITS:
@@ -364,17 +392,23 @@ def _check_reading(entry: ElutionEntry, clock: Clock) -> None:
             raise InputError(entry.where, name, clock.text(moment_s), "a time within a day of the elution")
 
 
-def _ordered(entries: list[ElutionEntry], typed: bool, log: NoticeLog, where: str) -> tuple[ElutionEntry, ...]:
+def _ordered(
+    entries: list[ElutionEntry], clock: Clock, typed: bool, log: NoticeLog, where: str
+) -> tuple[ElutionEntry, ...]:
     ordered = sorted(entries, key=lambda e: e.time_s)
     if ordered != entries:
         if typed:
-            raise InputError("--elute-at", "times", "an earlier time after a later one", "rising times")
+            a, b = next((a, b) for a, b in pairwise(entries) if b.time_s < a.time_s)
+            raise InputError(
+                "--elute-at", "times", f"{clock.text(b.time_s)} after {clock.text(a.time_s)}", "rising times"
+            )
         log.info("ROWS_SORTED", "the elutions were not in order of time and have been sorted", where=where)
     last: dict[str, ElutionEntry] = {}
     for entry in ordered:
         for name in entry.generators:
             if name in last and last[name].time_s == entry.time_s:
-                raise InputError(entry.where, "time", "that of another elution", "each elution of a generator once")
+                found = f"{clock.text(entry.time_s)} twice"
+                raise InputError(entry.where, "time", found, f"each elution of generator {name} once")
             last[name] = entry
     return tuple(ordered)
 
@@ -423,8 +457,7 @@ def _rules(fields: Fields, options: GeneratorOptions) -> GeneratorRules:
 
 
 def _plan(fields: Fields) -> PlanRequest:
-    time_of = _time(fields, "time", "time_min", required=True)
     wanted, lead = fields.activity_mbq("wanted"), fields.number("lead_min", least=0.0)
+    time_of = _time(fields, "time", "time_min", required=wanted is None)
     fields.finish()
-    assert time_of is not None
     return PlanRequest(time=time_of, wanted_mbq=wanted, lead_min=lead or 0.0)

@@ -11,7 +11,7 @@ from fusin.errors import InputError
 from fusin.nuclides import nuclide
 from fusin.radiopharmacy.generator import State, equilibrium_ratio, largest_after_s
 
-__all__ = ["Between", "ElutionPlan", "between_elutions", "plan_elution"]
+__all__ = ["Between", "ElutionPlan", "between_elutions", "plan_elution", "soonest_s"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +121,22 @@ def plan_elution(
     )  # fmt: skip
 
 
+def soonest_s(
+    states: Sequence[State], *, efficiency: Mapping[str, float], wanted_mbq: float, now_s: float, lead_s: float = 0.0
+) -> float:
+    """Earliest moment at which an activity can be had; that of the largest activity where it never can [s].
+
+    Parameters
+    ----------
+    states, efficiency, now_s : as in `plan_elution`
+    wanted_mbq : activity wanted ``lead_s`` after the elution
+    """
+    fade = decay_factor(lead_s, nuclide("Ga-68").half_life_s)
+    largest_s = _largest(states, efficiency, now_s)
+    earliest = _earliest(states, efficiency, wanted_mbq / fade, now_s, largest_s)
+    return (largest_s if earliest is None else earliest) + lead_s
+
+
 def between_elutions(
     states: Sequence[State], *, efficiency: Mapping[str, float], now_s: float, time_s: float, steps: int
 ) -> tuple[Between, ...]:
@@ -141,6 +157,8 @@ def between_elutions(
 
 
 def _between(states: Sequence[State], efficiency: Mapping[str, float], at_s: float, time_s: float) -> Between:
+    # The search ends at the planned moment itself, give or take a rounding.
+    at_s = min(at_s, time_s)
     eluted = _available(states, efficiency, at_s)
     after = [s.after(at_s, efficiency[s.generator.name] * s.on_column_mbq(at_s)) for s in states]
     then, without = _available(after, efficiency, time_s), _available(states, efficiency, time_s)

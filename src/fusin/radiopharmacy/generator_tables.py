@@ -77,6 +77,7 @@ def generator_json(result: GeneratorResult) -> dict[str, Any]:
             {
                 "name": g.name, "ge68_mbq": g.ge68_mbq, "calibrated": clock.json(g.reference_s),
                 "efficiency": g.efficiency, "start": g.start,
+                "start_ga68_mbq": g.start_ga68_mbq if g.start == "stated" else None,
                 "on_column_mbq": result.states[g.name].on_column_mbq(clock_end(result)) if result.elutions else None,
             }
             for g in result.log.generators
@@ -93,6 +94,11 @@ def generator_json(result: GeneratorResult) -> dict[str, Any]:
         ],
         "breakthrough": [{n: getattr(b, n) for n in b.__slots__} for b in result.breakthrough],
         "retirement": [{n: getattr(r, n) for n in r.__slots__} for r in result.retirement],
+        "pools": [
+            {"name": p.name, "numbers": list(p.numbers), "time": clock.json(p.time_s), "eluted_mbq": p.eluted_mbq,
+             "measured_mbq": p.measured_mbq}
+            for p in result.pools
+        ],
         "plan": _plan(result, result.plan) if result.plan else None,
     }  # fmt: skip
 

@@ -31,8 +31,9 @@ MONTH_S = 30.4375 * 86400.0
 """Mean month of the Gregorian calendar [s]."""
 
 _D2 = 2.0 / math.sqrt(math.pi)  # mean range of two normal values per standard deviation, 1.128
-_THREE_SIGMA = math.erf(3.0 / math.sqrt(2.0))
+_TWO_SIGMA, _THREE_SIGMA = math.erf(2.0 / math.sqrt(2.0)), math.erf(3.0 / math.sqrt(2.0))
 _LEAST_FOR_LINE, _LEAST_FOR_LIMITS, _PROVISIONAL = 3, 4, 20
+_LEAST_SPAN_S = 7 * 86400.0
 _HORIZON_MONTHS = 60.0
 _ROUNDING = 1e-9
 
@@ -64,6 +65,8 @@ class Chart:
     method : name of the chart
     centre, low, high : one for each point; None where too few others are left to judge it
     outside : numbers of the elutions beyond their limits
+    warning_low, warning_high : warning limits, at the level of two standard deviations
+    unusual : numbers of the elutions between warning and control limits
     note : what a reader must know
     """
 
@@ -72,6 +75,9 @@ class Chart:
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     outside: tuple[int, ...]
+    warning_low: tuple[float | None, ...] = ()
+    warning_high: tuple[float | None, ...] = ()
+    unusual: tuple[int, ...] = ()
     note: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -262,7 +268,7 @@ def _t(level: float, df: int) -> float:
 
 
 def _line(points: Sequence[YieldPoint]) -> _Line | None:
-    """Least-squares line; its slope is 0 for two points or one moment, and the spread is that about the mean."""
+    """Least-squares line; its slope is 0 for two points or less than a week, and the spread is that about the mean."""
     n = len(points)
     if n < 2:
         return None
@@ -271,8 +277,8 @@ def _line(points: Sequence[YieldPoint]) -> _Line | None:
     x = np.array([(p.time_s - middle) / MONTH_S for p in points])
     sxx = float(x @ x) if n >= _LEAST_FOR_LINE else 0.0
     mean = float(y.mean())
-    # Elutions within one minute have no trend that time could explain.
-    sxx = sxx if sxx > n * (60.0 / MONTH_S) ** 2 else 0.0
+    # A yield falls over months: what changes within days is scatter, and a line through it would say absurd things of later.
+    sxx = sxx if points[-1].time_s - points[0].time_s >= _LEAST_SPAN_S else 0.0
     slope = float(x @ (y - mean)) / sxx if sxx else 0.0
     rest = y - mean - slope * x
     return _Line(middle, mean, slope, sxx, math.sqrt(float(rest @ rest) / (n - (2 if sxx else 1))), n)
@@ -319,13 +325,20 @@ def _chart(points: Sequence[YieldPoint], kind: ChartKind) -> Chart | None:
     if len(points) < _LEAST_FOR_LIMITS:
         return None
     found = _individuals(points) if kind == "individuals" else _regression(points)
-    outside = tuple(
+    outside = _beyond(points, found.low, found.high)
+    unusual = tuple(k for k in _beyond(points, found.warning_low, found.warning_high) if k not in outside)
+    few = f"limits from {len(points)} elutions are provisional" if len(points) < _PROVISIONAL else ""
+    return replace(found, outside=outside, unusual=unusual, note=few)
+
+
+def _beyond(
+    points: Sequence[YieldPoint], lows: Sequence[float | None], highs: Sequence[float | None]
+) -> tuple[int, ...]:
+    return tuple(
         p.number
-        for p, low, high in zip(points, found.low, found.high, strict=True)
+        for p, low, high in zip(points, lows, highs, strict=True)
         if low is not None and high is not None and not low - _ROUNDING <= p.value <= high + _ROUNDING
     )
-    few = f"limits from {len(points)} elutions are provisional" if len(points) < _PROVISIONAL else ""
-    return replace(found, outside=outside, note=few)
 
 
 def _individuals(points: Sequence[YieldPoint]) -> Chart:
@@ -333,7 +346,8 @@ def _individuals(points: Sequence[YieldPoint]) -> Chart:
     mean, sigma = float(y.mean()), float(np.abs(np.diff(y)).mean()) / _D2
     n = len(points)
     return Chart(method="individuals and moving range, 3 sigma (ISO 7870-2)", centre=(mean,) * n,
-                 low=(mean - 3 * sigma,) * n, high=(mean + 3 * sigma,) * n, outside=())  # fmt: skip
+                 low=(mean - 3 * sigma,) * n, high=(mean + 3 * sigma,) * n, outside=(),
+                 warning_low=(mean - 2 * sigma,) * n, warning_high=(mean + 2 * sigma,) * n)  # fmt: skip
 
 
 def _regression(points: Sequence[YieldPoint]) -> Chart:
@@ -350,7 +364,8 @@ def _regression(points: Sequence[YieldPoint]) -> Chart:
     usable: NDArray[np.bool_] = np.asarray(free > 1e-9)
     safe = np.where(usable, free, 1.0)
     variance = np.maximum(float(rest @ rest) - rest * rest / safe, 0.0) / (n - fitted - 1)
-    half = _t(_THREE_SIGMA, n - fitted - 1) * np.sqrt(variance / safe)
+    spread = np.sqrt(variance / safe)
+    half, warning = (_t(level, n - fitted - 1) * spread for level in (_THREE_SIGMA, _TWO_SIGMA))
     centre = y - rest / safe
 
     def listed(values: NDArray[np.float64]) -> tuple[float | None, ...]:
@@ -359,4 +374,5 @@ def _regression(points: Sequence[YieldPoint]) -> Chart:
     return Chart(
         method="regression, leave-one-out prediction limits at 99.73 % (t)",
         centre=listed(centre), low=listed(centre - half), high=listed(centre + half), outside=(),
+        warning_low=listed(centre - warning), warning_high=listed(centre + warning),
     )  # fmt: skip

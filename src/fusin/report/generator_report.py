@@ -87,7 +87,8 @@ def _methods(result: GeneratorResult) -> tuple[Method, ...]:
 def _summary(result: GeneratorResult) -> tuple[str, ...]:
     clock, sentences = result.log.clock, []
     for g in result.log.generators:
-        start = "in equilibrium" if g.start == "equilibrium" else "without 68Ga"
+        held = f"with {g.start_ga68_mbq:g} MBq 68Ga" if g.start_ga68_mbq else "without 68Ga"
+        start = "in equilibrium" if g.start == "equilibrium" else held
         sentences.append(
             f"Generator {g.name}: {g.ge68_mbq:g} MBq 68Ge at {clock.text(g.reference_s)}, {start} at the start."
         )
@@ -96,6 +97,12 @@ def _summary(result: GeneratorResult) -> tuple[str, ...]:
         sentences.append(
             f"{len(result.elutions)} elution{'s' if len(result.elutions) > 1 else ''}; the last one at "
             f"{clock.text(last.time_s)} gives {last.eluted_mbq:.1f} MBq by calculation and leaves {last.residual_mbq:.1f} MBq."
+        )
+    for p in result.pools:
+        read = "" if p.measured_mbq is None else f", {p.measured_mbq:.1f} MBq by measurement"
+        parts = ", ".join(map(str, p.numbers))
+        sentences.append(
+            f"Pool {p.name} (elutions {parts}) holds {p.eluted_mbq:.1f} MBq at {clock.text(p.time_s)} by calculation{read}."
         )
     sentences += [_trend_sentence(t) for t in result.trends]
     if result.plan is not None and result.planned is not None:
@@ -108,7 +115,8 @@ def _trend_sentence(trend: YieldTrend) -> str:
     text = (
         f"Measured yield of {trend.series}: {estimate_text(trend.efficiency, percent=True)} of the 68Ga on the column "
     )
-    text += f"({trend.efficiency.n} elutions, {trend.efficiency.method})"
+    how = trend.efficiency.method if trend.efficiency.low is not None else "without an interval"
+    text += f"({trend.efficiency.n} elution{'s' if trend.efficiency.n > 1 else ''}, {how})"
     if trend.slope_per_month is not None and trend.trend_test is not None:
         slope = estimate_text(_points(trend), digits=2)
         text += f"; {slope} percentage points per month, {p_text(trend.trend_test)}"
@@ -168,6 +176,7 @@ def _yields(result: GeneratorResult) -> JobSection:
                 "change_per_month_high": slope.high if slope else None,
                 "p": test.p if test else None, "test": test.test if test else None,
                 "outside_limits": ", ".join(map(str, t.chart.outside)) or "none" if t.chart else "too few elutions",
+                "beyond_warning": ", ".join(map(str, t.chart.unusual)) or "none" if t.chart else "too few elutions",
             }
         )  # fmt: skip
     frame = _frame(rows)
