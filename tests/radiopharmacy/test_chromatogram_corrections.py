@@ -58,9 +58,17 @@ def test_a_rate_beyond_the_dead_time_is_refused(model, rate):
 def test_dead_time_without_a_live_time_is_refused_and_with_one_is_applied():
     counts = np.full(X.size, 1000.0)
     with pytest.raises(InputError, match="live_time_s"):
-        prepared(trace(X, counts), NoticeLog(), decay=NO_DECAY, dead_time_s=1e-4)
+        prepared(trace(X, counts, axis="mm"), NoticeLog(), decay=NO_DECAY, dead_time_s=1e-4)
     found = prepared(trace(X, counts, live_time_s=1.0), NoticeLog(), decay=NO_DECAY, dead_time_s=1e-4)
     np.testing.assert_allclose(found.y, 1000.0 / 0.9)
+
+
+def test_the_dead_time_of_a_run_in_time_takes_the_interval_of_its_points_with_a_notice():
+    """A thousand per second with 100 us: n = m / (1 - m tau)."""
+    log, width = NoticeLog(), (X[1] - X[0]) * 60.0
+    found = prepared(trace(X, np.full(X.size, 1000.0 * width)), log, decay=NO_DECAY, dead_time_s=1e-4)
+    np.testing.assert_allclose(found.y, 1000.0 * width / 0.9)
+    assert "LIVE_TIME_IS_INTERVAL" in codes(log)
 
 
 def test_a_rate_over_time_is_counted_over_its_interval_with_a_notice():

@@ -134,8 +134,8 @@ def test_a_block_without_headings_is_read_by_number_and_step(tmp_path):
     ("text", "place", "field"),
     [
         ("time_min,counts\n0,1,5\n0,2,6\n0,3,7\n", "line 2", "fields"),
-        ("distance_mm,counts\n1,5\n2,6\n2,7\n3,4\n", "row 3", "distance_mm"),
-        ("distance_mm,counts\n1,5\n3,6\n2,7\n4,4\n", "row 3", "distance_mm"),
+        ("distance_mm,counts\n1,5\n2,6\n2,7\n3,4\n", "line 4", "distance_mm"),
+        ("distance_mm,counts\n1,5\n3,6\n2,7\n4,4\n", "line 4", "distance_mm"),
         ("distance_mm,counts\n1,5\n2,nan\n3,7\n4,4\n5,5\n", "line 3", "number"),
         ("distance_mm,counts\n1,5\n2,6\n3,7\n4,4\n5,many\n6,4\n7,8\n", "line 6", "counts"),
         ("distance_mm,counts\n1,5\n2,6\n3,7\n4,inf\n5,1\n", "line 5", "counts"),
@@ -208,3 +208,36 @@ def test_no_bytes_whatever_end_in_a_traceback(tmp_path, data):
     except FusinError:
         found = ()
     assert all(np.isfinite(t.y).all() for t in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("distance_mm,counts\n0,10\n5,inf\n10,30\n", "line 3", "inf"),
+        ("distance_mm,counts\n0,5,10\n1,0,20\n", "line 2", "decimal comma"),
+        ("distance_mm,counts\n0,10\n5,20\n", "strip.csv", "2 rows of numbers"),
+        ("distance_mm,counts\n", "strip.csv", "no rows of numbers"),
+        ("", "strip.csv", "an empty file"),
+        ("distance_mm,counts\n\n0,10\n\n5,-20\n10,30\n", "line 5", "background_subtracted"),
+        ("distance_mm,counts\n\n0,10\n\n5,20\n5,30\n", "line 6", "line 5"),
+    ],
+)
+def test_a_short_or_broken_table_is_refused_with_its_line(tmp_path, text, place, words):
+    (tmp_path / "strip.csv").write_text(text)
+    with pytest.raises(InputError) as refused:
+        read_chromatogram(tmp_path / "strip.csv", NoticeLog())
+    assert place in str(refused.value)
+    assert words in str(refused.value)
+
+
+def test_counts_that_are_net_already_are_read_when_the_map_says_so(tmp_path):
+    (tmp_path / "strip.csv").write_text("distance_mm,counts\n0,10\n5,-20\n10,30\n")
+    (trace,) = read_chromatogram(tmp_path / "strip.csv", NoticeLog(), mapping=ColumnMap(background_subtracted=True))
+    assert trace.background_subtracted
+    assert trace.y.tolist() == [10.0, -20.0, 30.0]
+
+
+def test_a_heading_that_is_only_a_unit_is_one(tmp_path):
+    (tmp_path / "run.csv").write_text("min,mAU\n0,10\n5,20\n10,30\n")
+    (trace,) = read_chromatogram(tmp_path / "run.csv", NoticeLog())
+    assert (trace.axis, trace.y_unit, trace.channel) == ("min", "mAU", "uv")

@@ -75,7 +75,6 @@ def test_a_blank_measured_apart_brings_its_uncertainty():
     [
         ({"origin_mm": None}, "origin_mm", "nothing"),
         ({"front_mm": 15.0}, "front_mm", "another place"),
-        ({"front_mm": 5.0}, "front_mm", "beyond the origin"),
         ({"regions": (LOW, RegionRule(name="b", rf=(0.2, 1.0)))}, "colloid and b", "overlap"),
         ({"regions": (RegionRule(name="b", rf=(0.5, 3.0)),)}, "b", "within what was measured"),
         ({"regions": ()}, "regions", "nothing"),
@@ -94,6 +93,26 @@ def test_what_is_missing_or_contradicts_is_refused_by_field(changes, field, word
         evaluate_tlc(strip(), replace(METHOD, **changes), NoticeLog())
     assert refused.value.field == field
     assert words in str(refused.value)
+
+
+def test_a_strip_that_lies_the_other_way_round_reads_the_same_and_says_so():
+    """Rf = (x - x0) / (xf - x0) holds for either direction of the distance."""
+    from dataclasses import replace
+
+    log = NoticeLog()
+    there = evaluate_tlc(strip(), replace(METHOD, nuclide=None, decay_correction=False), NoticeLog())
+    length = float(strip().x[0] + strip().x[-1])
+    turned = replace(strip(), x=length - strip().x[::-1], y=strip().y[::-1])
+    method = replace(METHOD, nuclide=None, decay_correction=False, origin_mm=length - METHOD.origin_mm,
+                     front_mm=length - METHOD.front_mm)  # fmt: skip
+    if METHOD.baseline.windows:
+        windows = tuple((length - b, length - a) for a, b in METHOD.baseline.windows)
+        method = replace(method, baseline=replace(METHOD.baseline, windows=windows))
+    back = evaluate_tlc(turned, method, log)
+    shares = {p.name: p.percent.value for p in back.pieces}
+    assert shares == pytest.approx({p.name: p.percent.value for p in there.pieces}, abs=1e-9)
+    assert all(p.rf[0] < p.rf[1] for p in back.pieces)
+    assert "STRIP_REVERSED" in codes(log)
 
 
 def test_a_change_by_hand_keeps_before_after_reason_and_name():

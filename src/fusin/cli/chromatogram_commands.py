@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,9 @@ DenominatorOption = Annotated[
 ScanOption = Annotated[
     float | None, typer.Option("--scan-duration", help="Time that the scan of the strip took, in s.")
 ]
+DeadTimeOption = Annotated[
+    float | None, typer.Option("--dead-time", help="Dead time of the radio detector in microseconds.")
+]
 PeaksFromOption = Annotated[
     str | None, typer.Option("--peaks-from", help="detect, file (its own bounds), or windows (of the method only).")
 ]
@@ -103,6 +107,7 @@ def chromatogram(
     baseline: BaselineOption = None,
     denominator: DenominatorOption = None,
     scan_duration: ScanOption = None,
+    dead_time: DeadTimeOption = None,
     peaks_from: PeaksFromOption = None,
     fit: FitOption = None,
     delay: DelayOption = None,
@@ -128,7 +133,8 @@ def chromatogram(
     changes = {
         "nuclide": nuclide, "decay_correction": decay, "origin_mm": origin, "front_mm": front, "fit": fit, "delay_s": delay,
         "denominator": denominator, "scan_duration_s": scan_duration, "peaks_from": peaks_from, "channel": channel,
-        "level": level, "products": tuple(product) if product else None, "impurities": tuple(impurity) if impurity else None,
+        "level": level, "dead_time_us": dead_time,
+        "products": tuple(product) if product else None, "impurities": tuple(impurity) if impurity else None,
         "regions": _regions(region), "peaks": _peaks(peak),
     }  # fmt: skip
     _refuse_choices(changes, baseline)
@@ -150,11 +156,16 @@ def _refuse_choices(changes: dict[str, Any], baseline: str | None) -> None:
     for option, (value, allowed) in words.items():
         if value is not None:
             choice(value, allowed, option)
-    level, duration = changes["level"], changes["scan_duration_s"]
+    level = changes["level"]
     if level is not None and not 0.5 <= level < 1.0:
         raise InputError("--level", "confidence level", level, "a number from 0.5 to below 1, such as 0.95")
-    if duration is not None and not duration > 0.0:
-        raise InputError("--scan-duration", "seconds", duration, "a number above 0")
+    above = {
+        "--scan-duration": ("seconds", changes["scan_duration_s"]),
+        "--dead-time": ("microseconds", changes["dead_time_us"]),
+    }
+    for option, (unit, number) in above.items():
+        if number is not None and not 0.0 < number < math.inf:
+            raise InputError(option, unit, number, "a number above 0")
 
 
 def _changed(method: Any, changes: dict[str, Any], blank: Sequence[str] | None, baseline: str | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -58,6 +58,7 @@ class Trace:
     where : file name for messages
     sample : what the file says about itself
     file_peaks : peaks that the file reports
+    background_subtracted : counts are net, as the column map says
     """
 
     x: FloatArray
@@ -71,6 +72,7 @@ class Trace:
     where: str = ""
     sample: Mapping[str, Any] = field(default_factory=dict)
     file_peaks: tuple[FilePeak, ...] = ()
+    background_subtracted: bool = False
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "live_time_s"):
@@ -103,8 +105,14 @@ class Trace:
         return f"{self.y_unit}·{'s' if self.axis == 'min' else 'mm'}"
 
 
-def checked_positions(x: FloatArray, *, where: str, name: str, first_row: int = 1) -> FloatArray:
+def checked_positions(x: FloatArray, *, where: str, name: str, places: Sequence[str] | None = None) -> FloatArray:
     """Positions that rise strictly.
+
+    Parameters
+    ----------
+    x : positions
+    where, name : of the file and the column, for the message
+    places : where each position stands, such as ``line 5``; ``point 4`` without
 
     Raises
     ------
@@ -115,12 +123,13 @@ def checked_positions(x: FloatArray, *, where: str, name: str, first_row: int = 
     falling = np.flatnonzero(np.diff(x) <= 0)
     if falling.size:
         row = int(falling[0]) + 1
-        fault = "the same" if x[row] == x[row - 1] else "a smaller one"
+        here, before = (places[n] if places else f"point {n + 1}" for n in (row, row - 1))
+        fault = "the same stands" if x[row] == x[row - 1] else f"{x[row - 1]:g} stands"
         raise InputError(
-            f"{where} row {row + first_row}",
+            f"{where} {here}",
             name,
             float(x[row]),
-            f"positions that rise from row to row ({fault} follows {x[row - 1]:g})",
+            f"positions that rise throughout and occur once ({fault} in {before})",
         )
     return x
 

@@ -184,7 +184,7 @@ def prepared(
     y = raw
     if dead_time_s is not None:
         if live is None:
-            raise InputError(trace.where, "dead_time_us", "counts without a live time", "live_time_s in the column map")
+            live = _interval(trace, log)
         rate, slope = dead_time_corrected(raw / live, dead_time_s=dead_time_s, model=dead_time_model)
         y = rate * live
         # Var(true) = slope^2 * recorded; per count of the corrected signal that is slope^2 * recorded / true.
@@ -208,24 +208,47 @@ def _live_time(trace: Trace, log: NoticeLog) -> FloatArray | None:
                 where=trace.where,
             )
         return trace.live_time_s
+    return _interval(trace, log) if trace.quantity == "rate" else None
+
+
+def _interval(trace: Trace, log: NoticeLog) -> FloatArray:
+    """Distance of the points of a run in time as their counting time, which is noted; a strip does not tell it.
+
+    Raises
+    ------
+    InputError
+        For a strip.
+    """
+    if trace.axis != "min":
+        raise InputError(trace.where, "dead_time_us", "counts without a live time", "live_time_s in the column map")
     widths = bin_widths(trace.x) * 60.0
-    if trace.quantity == "rate":
-        log.adapted(
-            "LIVE_TIME_IS_INTERVAL",
-            f"rates are taken as counted over the whole interval of the points, {float(np.median(widths)):.4g} s",
-            where=trace.where,
-            used=float(np.median(widths)),
-        )
-    return widths if trace.quantity == "rate" else None
+    what = "rates are" if trace.quantity == "rate" else "counts are"
+    log.adapted(
+        "LIVE_TIME_IS_INTERVAL",
+        f"{what} taken as counted over the whole interval of the points, {float(np.median(widths)):.4g} s",
+        where=trace.where,
+        used=float(np.median(widths)),
+    )
+    return widths
 
 
 def _doubt_counts(raw: FloatArray, trace: Trace, log: NoticeLog) -> None:
     """Raw counts are whole and never negative; others were changed before, and their Poisson variance is a guess."""
-    if raw.min() < 0:
+    if trace.background_subtracted:
         log.warning(
+            "COUNTS_NET",
+            "the counts are net, as the column map says: what was subtracted has no uncertainty here, so that of a small peak is "
+            "understated",
+            where=trace.where,
+        )
+    elif raw.min() < 0:
+        first = int(np.flatnonzero(raw < 0)[0])
+        unit = trace.axis
+        log.adapted(
             "COUNTS_NEGATIVE",
-            f"{int((raw < 0).sum())} of {raw.size} counts are negative, the lowest {float(raw.min()):.4g}: a background was "
-            "subtracted before, so the uncertainty of a small peak is understated",
+            f"{int((raw < 0).sum())} of {raw.size} counts are negative, the first {float(raw[first]):.4g} at "
+            f"{float(trace.x[first]):.4g} {unit}: raw counts cannot be, so a background is taken as subtracted before, and the "
+            "uncertainty of a small peak is understated",
             where=trace.where,
             raw=float(raw.min()),
         )

@@ -52,7 +52,9 @@ def read_chromatogram(path: Path, log: NoticeLog, *, mapping: ColumnMap | None =
         if trace.axis == "min" and trace.x[-1] <= 0:
             raise InputError(trace.where, "time", float(trace.x[-1]), "times after the injection")
         if not np.any(trace.y):
-            raise InputError(trace.where, trace.name or "signal", "zeros only", "a signal")
+            raise InputError(
+                trace.where, trace.name or "signal", "zeros only", "a signal: of no counts there are no percentages"
+            )
     return tuple(sorted(found, key=lambda t: t.channel != "radio"))
 
 
@@ -69,10 +71,20 @@ def _channels(block: Block, mapping: ColumnMap, where: str, log: NoticeLog) -> t
         channel: Channel = mapping.channel or unit.channel  # type: ignore[assignment]  # the map allows no other word
         trace = Trace(
             x=x, y=y, axis=axis, y_unit=unit.text, quantity=unit.quantity, channel=channel,
-            live_time_s=live, name=names[index], where=where,
+            live_time_s=live, name=names[index], where=where, background_subtracted=bool(mapping.background_subtracted),
         )  # fmt: skip
+        _refuse_negative(trace, block)
         traces.append(_calibrated(trace, mapping))
     return tuple(traces)
+
+
+def _refuse_negative(trace: Trace, block: Block) -> None:
+    """Whole counts below 0 were never counted; broken ones were changed before, which is noted later."""
+    below = np.flatnonzero(trace.y < 0)
+    if trace.quantity != "counts" or trace.background_subtracted or not below.size or np.any(trace.y % 1.0):
+        return
+    raise InputError(f"{trace.where} line {block.lines[int(below[0])]}", trace.name, float(trace.y[below[0]]),
+                     "raw counts, which are never negative, or background_subtracted = true in the column map")  # fmt: skip
 
 
 def _positions(
@@ -108,11 +120,10 @@ def _positions(
         )
     axis, factor = position_unit(unit, where=where, field=names[index])
     values = column_numbers(block, index, names[index], where=where, log=log)
+    places = [f"line {n}" for n in block.lines]
     if axis == "min" and values[0] < 0:
-        raise InputError(
-            f"{where} line {block.first_line}", names[index], float(values[0]), "times after the injection"
-        )
-    return axis, checked_positions(values, where=where, name=names[index]) * factor, {index}
+        raise InputError(f"{where} line {block.lines[0]}", names[index], float(values[0]), "times after the injection")
+    return axis, checked_positions(values, where=where, name=names[index], places=places) * factor, {index}
 
 
 def _live_times(
@@ -138,7 +149,7 @@ def _live_times(
         raise InputError(where, names[index], unit, "a unit of time")
     bad = np.flatnonzero(values <= 0)
     if bad.size:
-        raise InputError(f"{where} line {block.first_line + int(bad[0])}", names[index], float(values[bad[0]]),
+        raise InputError(f"{where} line {block.lines[int(bad[0])]}", names[index], float(values[bad[0]]),
                          "a live time above 0")  # fmt: skip
     return values
 
@@ -192,5 +203,5 @@ def _calibrated(trace: Trace, mapping: ColumnMap) -> Trace:
     return Trace(
         x=trace.x, y=trace.y * mapping.counts_per_unit, axis=trace.axis, y_unit="counts", quantity="counts",
         channel="radio", live_time_s=trace.live_time_s, name=trace.name, where=trace.where, sample=trace.sample,
-        file_peaks=trace.file_peaks,
+        file_peaks=trace.file_peaks, background_subtracted=trace.background_subtracted,
     )  # fmt: skip

@@ -32,6 +32,7 @@ class ColumnMap:
     live_time_s : counting time of each point
     counts_per_unit : counts that one unit of an analogue radio signal stands for, per point
     x_step : distance of two points in ``x_unit``, for a file without positions
+    background_subtracted : counts are net already, so they may be negative
     """
 
     x_column: str | int | None = None
@@ -48,6 +49,7 @@ class ColumnMap:
     live_time_column: str | int | None = None
     counts_per_unit: float | None = None
     x_step: float | None = None
+    background_subtracted: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What was stated, as a JSON-ready mapping."""
@@ -83,6 +85,7 @@ def column_map(values: Mapping[str, Any], *, where: str) -> ColumnMap:
         live_time_s=taken.number("live_time_s", above=0.0),
         counts_per_unit=taken.number("counts_per_unit", above=0.0),
         x_step=taken.number("x_step", above=0.0),
+        background_subtracted=_flag(taken, "background_subtracted"),
     )
     taken.finish()
     return found
@@ -95,6 +98,13 @@ def _column(taken: Fields, key: str) -> str | int | None:
     if isinstance(value, bool) or not isinstance(value, (str, int)) or (isinstance(value, int) and value < 1):
         raise InputError(taken.where, key, str(value), "a heading, or the number of a column from 1")
     return value.strip() if isinstance(value, str) else value
+
+
+def _flag(taken: Fields, key: str) -> bool | None:
+    value = taken.take(key)
+    if value is not None and not isinstance(value, bool):
+        raise InputError(taken.where, key, str(value), "true or false")
+    return value
 
 
 def _sign(taken: Fields, key: str, allowed: Mapping[str, str]) -> str | None:

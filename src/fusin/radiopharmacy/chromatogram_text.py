@@ -6,6 +6,7 @@ import codecs
 import csv
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,14 +35,14 @@ class Block:
     ----------
     headings : texts above the columns; empty for a file without
     rows : cells of each row
-    first_line : line of the first row in the file, from 1
+    lines : line of each row in the file, from 1
     decimal : sign between whole and fraction
     stated : whether the map says so
     """
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    first_line: int
+    lines: tuple[int, ...]
     decimal: str | None
     stated: bool
 
@@ -57,14 +58,15 @@ def decoded(data: bytes, *, where: str, encoding: str | None) -> str:
     if len(data) > _MOST_BYTES:
         raise InputError(where, "size", len(data), f"at most {_MOST_BYTES} bytes")
     if not data.strip():
-        raise InputError(where, "file", "nothing", "rows of positions and signal")
+        raise InputError(where, "file", "an empty file", "rows of positions and signal")
     chosen = encoding or ("utf-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig")
     try:
         text = data.decode(chosen)
     except LookupError as err:
         raise InputError(where, "encoding", encoding, "the name of an encoding, such as utf-8 or latin-1") from err
     except (UnicodeDecodeError, UnicodeError) as err:
-        raise InputError(where, "text", "bytes that are no UTF-8", "UTF-8 text, or encoding in the column map") from err
+        raise InputError(where, "text", "bytes that are no text in UTF-8 (a binary file, or another encoding)",
+                         "a text table in UTF-8, or encoding in the column map") from err  # fmt: skip
     if "\x00" in text:
         raise InputError(where, "text", "bytes of a binary file", "a text export, or an ANDI file named .cdf")
     return text
@@ -95,6 +97,7 @@ def find_block(text: str, mapping: ColumnMap, *, where: str) -> Block:
     wanted = len(headings) if headings else len(_cells(lines[start], delimiter))
     end = _end_of_block(lines, stop, delimiter)
     rows: list[tuple[str, ...]] = []
+    places: list[int] = []
     for number in range(start, end):
         if not lines[number].strip():
             continue
@@ -102,17 +105,14 @@ def find_block(text: str, mapping: ColumnMap, *, where: str) -> Block:
         if len(cells) == wanted + 1 and not cells[-1]:
             cells = cells[:-1]
         if len(cells) != wanted:
-            hint = "; a decimal comma splits a number where commas separate columns" if delimiter == "," else ""
+            split = delimiter == "," and len(cells) > wanted
+            hint = "; a decimal comma splits a number where commas separate columns" if split else ""
             field = f"number of {_SIGNS[delimiter]}-separated fields"
             raise InputError(f"{where} line {number + 1}", field, len(cells), f"{wanted}{hint}")
         rows.append(tuple(cells))
-    return Block(
-        headings,
-        tuple(rows),
-        start + 1,
-        mapping.decimal or _decimal(rows, delimiter, where, start + 1),
-        mapping.decimal is not None,
-    )
+        places.append(number + 1)
+    decimal = mapping.decimal or _decimal(rows, delimiter, where, places)
+    return Block(headings, tuple(rows), tuple(places), decimal, mapping.decimal is not None)
 
 
 def column_numbers(block: Block, index: int, name: str, *, where: str, log: NoticeLog) -> FloatArray:
@@ -135,7 +135,7 @@ def column_numbers(block: Block, index: int, name: str, *, where: str, log: Noti
         except ValueError:
             values[row] = math.nan
         if not math.isfinite(values[row]):
-            raise InputError(f"{where} line {block.first_line + row}", name, text, _needed(text, block.decimal))
+            raise InputError(f"{where} line {block.lines[row]}", name, text, _needed(text, block.decimal))
     if swapped and not block.stated:
         log.adapted("DECIMAL_COMMA", f"column {name}: {swapped} numbers have a decimal comma, read as a decimal point",
                     where=where)  # fmt: skip
@@ -203,15 +203,35 @@ def _delimiter_and_run(lines: list[str], first: int, mapping: ColumnMap, where: 
     runs = {d: _run(lines, first, d) for d in candidates}
     found = {d: r for d, r in runs.items() if r[0] >= 0}
     if not found:
-        filled = [line for line in lines[first:] if line.strip()]
-        cells = sum(1 for line in filled if _is_number(line.strip()))
-        seen = f"{cells} lines with one number" if cells > len(filled) / 2 else f"{len(filled)} lines of text"
-        raise InputError(where, "table", seen, "at least 3 rows with two numbers, separated by comma, semicolon or tab")
+        raise _no_table(lines[first:], first, candidates, where)
     # A semicolon or tab that separates numbers is the separator; the comma beside it is a decimal comma.
     for sign in (";", "\t"):
         if sign in found:
             return sign, found[sign]
     return next(iter(found.items()))
+
+
+def _no_table(lines: list[str], offset: int, signs: Sequence[str], where: str) -> InputError:
+    """Why there is no block of numbers: a broken cell in a short table, a decimal comma, one column, or no numbers."""
+    needed = "at least 3 rows with two numbers, separated by comma, semicolon or tab"
+    filled = [(n, line) for n, line in enumerate(lines, start=offset + 1) if line.strip()]
+    for sign in signs:
+        table = [(n, _cells(line, sign)) for n, line in filled]
+        begun = [place for place, (_, cells) in enumerate(table) if len(cells) > 1 and _is_number(cells[0])]
+        if not begun:
+            continue
+        width = len(table[begun[0] - 1][1]) if begun[0] else 0
+        for number, cells in (table[place] for place in begun):
+            if sign == "," and width > 1 and len(cells) > width:
+                return InputError(f"{where} line {number}", "number of comma-separated fields", len(cells),
+                                  f"{width}; a decimal comma splits a number where commas separate columns")  # fmt: skip
+            broken = next((c for c in cells if c and not _is_number(c)), None)
+            if broken is not None:
+                return InputError(f"{where} line {number}", "number", broken, "a finite number in each column of a row")
+        return InputError(where, "table", f"{len(begun)} rows of numbers", needed)
+    single = sum(1 for _, line in filled if _is_number(line.strip()))
+    found = f"{single} lines with one number" if single > len(filled) / 2 else "no rows of numbers"
+    return InputError(where, "table", found, needed)
 
 
 def _refuse_second(lines: list[str], stop: int, delimiter: str, where: str, start: int) -> None:
@@ -257,7 +277,7 @@ def _heading_line(
     return above[-1] if len(cells) > 1 else None
 
 
-def _decimal(rows: list[tuple[str, ...]], delimiter: str, where: str, first_line: int) -> Literal[".", ","] | None:
+def _decimal(rows: list[tuple[str, ...]], delimiter: str, where: str, places: list[int]) -> Literal[".", ","] | None:
     """Sign between whole and fraction, where the cells leave one reading."""
     if delimiter == ",":
         return "."
@@ -266,9 +286,9 @@ def _decimal(rows: list[tuple[str, ...]], delimiter: str, where: str, first_line
         return "."
     line, shown = commas[0]
     if any("." in c for row in rows for c in row):
-        raise InputError(f"{where} line {first_line + line}", "number", shown,
+        raise InputError(f"{where} line {places[line]}", "number", shown,
                          "one sign between whole and fraction (decimal in the column map)")  # fmt: skip
     if all(_THOUSANDS.fullmatch(c) for _, c in commas):
-        raise InputError(f"{where} line {first_line + line}", "number", shown,
+        raise InputError(f"{where} line {places[line]}", "number", shown,
                          "a decimal point, or decimal in the column map: the comma could separate thousands")  # fmt: skip
     return ","

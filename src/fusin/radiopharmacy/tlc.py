@@ -43,7 +43,8 @@ def region_bounds(region: RegionRule, method: ChromatogramMethod, *, where: str)
     if region.rf is None:
         raise InputError(where, region.name, "no bounds", "rf or mm")
     origin, front = _ends(method, where, region.name)
-    return origin + region.rf[0] * (front - origin), origin + region.rf[1] * (front - origin)
+    ends = [origin + rf * (front - origin) for rf in region.rf]
+    return min(ends), max(ends)
 
 
 def evaluate_tlc(trace: Trace, method: ChromatogramMethod, log: NoticeLog) -> ChromatogramRun:
@@ -67,7 +68,10 @@ def evaluate_tlc(trace: Trace, method: ChromatogramMethod, log: NoticeLog) -> Ch
             where, "regions", "nothing", "regions of the strip, such as --region origin=0-0.2 with --origin and --front"
         )
     if method.origin_mm is not None and method.front_mm is not None:
-        _ends(method, where, "regions")
+        origin, front = _ends(method, where, "regions")
+        if front < origin:
+            log.warning("STRIP_REVERSED", f"the front at {front:g} mm lies before the origin at {origin:g} mm: Rf runs against the "
+                        "distance; exchange them if that is not meant", where=where, raw=front - origin)  # fmt: skip
     signal = prepared(
         trace, log, decay=decay_of(trace, method, log),
         dead_time_s=None if method.dead_time_us is None else method.dead_time_us * 1e-6,
@@ -134,11 +138,7 @@ def _ends(method: ChromatogramMethod, where: str, what: str) -> tuple[float, flo
         missing = "origin_mm" if origin is None else "front_mm"
         raise InputError(where, missing, "nothing", f"origin and front in mm (--origin, --front), for the Rf of {what}")
     if front == origin:
-        raise InputError(where, "front_mm", front, "another place than the origin")
-    if front < origin:
-        raise InputError(
-            where, "front_mm", front, f"a front beyond the origin at {origin:g} mm (turn the strip, or its distances)"
-        )
+        raise InputError(where, "front_mm", front, f"another place than the origin at {origin:g} mm: they must differ")
     return origin, front
 
 
@@ -146,14 +146,16 @@ def _rf(part: Part, ends: tuple[float | None, float | None]) -> tuple[float, flo
     origin, front = ends
     if origin is None or front is None:
         return None
-    return (part.start - origin) / (front - origin), (part.end - origin) / (front - origin)
+    ends_rf = [(at - origin) / (front - origin) for at in (part.start, part.end)]
+    return min(ends_rf), max(ends_rf)
 
 
 def _windows(method: ChromatogramMethod, where: str) -> list[tuple[float, float]]:
     found = list(method.baseline.windows)
     for low, high in method.baseline.windows_rf:
         origin, front = _ends(method, where, "baseline windows")
-        found.append((origin + low * (front - origin), origin + high * (front - origin)))
+        ends = [origin + rf * (front - origin) for rf in (low, high)]
+        found.append((min(ends), max(ends)))
     return found
 
 
