@@ -274,7 +274,7 @@ def _at_scan(frame: pd.DataFrame, options: DoseOptions, half_life_h: float, wher
         if words_.isna().any():
             row = int(words_.isna().to_numpy().argmax())
             raise InputError(f"{where} row {row + 1}", "decay_correction", "unknown",
-                             "none, start or admin: to which moment it was corrected changes it by the decay in between")  # fmt: skip
+                             "none, start or admin: the moment to which it was corrected")  # fmt: skip
         reference = np.where((words_ == "admin").to_numpy(dtype=bool), 0.0, time)
     elif columns:
         reference = pd.to_numeric(frame["decay_corrected_to_h"]).to_numpy(dtype=float)

@@ -233,7 +233,8 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
     found = least_squares(
         residual, np.array([math.log(float(np.median(v)) / 3.0), 0.0]), xtol=1e-14, ftol=1e-14, gtol=1e-14
     )
-    normal = found.jac.T @ found.jac
+    slopes = np.asarray(found.jac, dtype=np.float64)
+    normal = slopes.T @ slopes
     if not found.success or np.linalg.cond(normal) > 1e12:
         raise NotComputable("the recovery curve", "the inserts do not determine its two parameters", "inserts of different volumes",
                             "FIT_NOT_IDENTIFIABLE")  # fmt: skip

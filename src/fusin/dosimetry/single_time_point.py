@@ -71,7 +71,7 @@ def madsen_mbq_h(activity_mbq: float, *, time_h: float, t_eff_h: float) -> float
         For a time, an activity or a half-life that is not positive.
     """
     _positive(activity_mbq=activity_mbq, time_h=time_h, t_eff_h=t_eff_h)
-    return activity_mbq * 2.0 ** (time_h / t_eff_h) * t_eff_h / _LN2
+    return activity_mbq * math.pow(2.0, time_h / t_eff_h) * t_eff_h / _LN2
 
 
 def _positive(**values: float) -> None:
@@ -238,12 +238,12 @@ class Posterior:
     @property
     def tail_fraction(self) -> float:
         """Share of the integral beyond the last time; 1 for one point, where every part rests on the half-life."""
-        return 1.0 if self.points.n == 1 else 2.0 ** (-float(self.points.time_h[-1]) / self.mode_t_eff_h)
+        return 1.0 if self.points.n == 1 else math.pow(2.0, -float(self.points.time_h[-1]) / self.mode_t_eff_h)
 
     @property
     def head_fraction(self) -> float:
         """Share of the integral before the first time."""
-        return 1.0 - 2.0 ** (-float(self.points.time_h[0]) / self.mode_t_eff_h)
+        return 1.0 - math.pow(2.0, -float(self.points.time_h[0]) / self.mode_t_eff_h)
 
 
 def posterior(points: TimeActivity, prior: Prior, *, half_life_h: float) -> Posterior:

@@ -284,8 +284,7 @@ def _refuse_rise(points: TimeActivity, log: NoticeLog) -> None:
     before, last = points.activity_mbq[-2:].tolist()
     if last <= before:
         return
-    u = points.uncertainty_mbq
-    limit = before * (1 + _RISE) if u is None else before + 2.0 * float(np.hypot(u[-2], u[-1]))
+    limit = _beyond_noise(points, points.n - 2, points.n - 1)
     times = f"from {before:g} MBq at {points.time_h[-2]:g} h to {last:g} MBq at {points.time_h[-1]:g} h"
     if last > limit or last >= float(points.activity_mbq.max()):
         raise NotComputable(
@@ -295,6 +294,12 @@ def _refuse_rise(points: TimeActivity, log: NoticeLog) -> None:
             "ACTIVITY_RISES_AT_END",
         )
     log.warning("LAST_ACTIVITY_HIGHER", f"the activity rises {times}; taken as noise", where=points.region)
+
+
+def _beyond_noise(points: TimeActivity, first: int, later: int) -> float:
+    """The largest later activity that may be noise: two standard uncertainties, or a tenth where none are stated."""
+    before, u = float(points.activity_mbq[first]), points.uncertainty_mbq
+    return before * (1 + _RISE) if u is None else before + 2.0 * float(np.hypot(u[first], u[later]))
 
 
 def _warn_of_fit(choice: FitChoice, log: NoticeLog) -> None:
@@ -336,8 +341,8 @@ def _warn_of_fit(choice: FitChoice, log: NoticeLog) -> None:
                 where=where,
             )
     peak = int(np.argmax(fit.points.activity_mbq))
-    if fit.model.name == "mono" and peak > 0:
-        first, most = float(fit.points.activity_mbq[0]), float(fit.points.activity_mbq[peak])
+    first, most = float(fit.points.activity_mbq[0]), float(fit.points.activity_mbq[peak])
+    if fit.model.name == "mono" and most > _beyond_noise(fit.points, 0, peak):
         log.warning(
             "UPTAKE_NOT_IN_MODEL",
             f"the activity rises from {first:g} to {most:g} MBq at {fit.points.time_h[peak]:g} h, which a mono-exponential cannot; "

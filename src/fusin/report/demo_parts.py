@@ -22,7 +22,9 @@ _BENCH: dict[str, str] = {
     "uptake": "fusin.report.demo_uptake",
     "biodistribution": "fusin.report.demo_biodistribution",
 }
-_DOSE: dict[str, str] = {}
+_DOSE: dict[str, str] = {
+    "curves": "fusin.report.demo_time_activity",
+}
 
 
 def run_vial_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
