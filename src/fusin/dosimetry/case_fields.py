@@ -1,0 +1,219 @@
+"""Fields of a case that people write as TOML, checked one by one; a field that nothing asks for is refused by its name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from fusin.dosimetry.organs import log_normal
+from fusin.errors import InputError
+from fusin.stats.results import Estimate
+
+__all__ = ["CaseFields", "estimate_from", "read_case"]
+
+
+def read_case(path: Path) -> CaseFields:
+    """The document of a TOML file.
+
+    Raises
+    ------
+    InputError
+        For a missing file, text that is not UTF-8 and text that is no TOML, with the line.
+    """
+    if not path.is_file():
+        raise InputError(path.name, "file", "a folder" if path.is_dir() else "nothing", "a TOML file that exists")
+    try:
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        return CaseFields(tomllib.loads(text), path.name)
+    except UnicodeDecodeError as err:
+        raise InputError(path.name, "text", f"byte {err.object[err.start]:#04x} at {err.start}", "UTF-8 text") from err
+    except (tomllib.TOMLDecodeError, RecursionError) as err:
+        raise InputError(path.name, "TOML", str(err).splitlines()[0], "a readable TOML document") from err
+
+
+def estimate_from(
+    value: float, *, low: float | None, high: float | None, u_percent: float | None, where: str, field: str,
+    level: float = 0.95,
+) -> Estimate:  # fmt: skip
+    """A number with the interval that was stated with it: limits, a relative standard uncertainty, or none.
+
+    Raises
+    ------
+    InputError
+        For one limit without the other, limits and a percentage together, or limits on one side of the value.
+    """
+    if (low is None) != (high is None):
+        raise InputError(
+            where, f"{field}_low and {field}_high", low if high is None else high, "both limits, or neither"
+        )
+    if low is not None and u_percent is not None:
+        raise InputError(where, field, "limits and a percentage", "one statement of the uncertainty")
+    if low is not None and high is not None:
+        if not low <= value <= high:
+            raise InputError(where, field, f"{value:g} with {low:g} to {high:g}", "limits on both sides of the value")
+        return Estimate(value=value, low=low, high=high, method="stated", n=1, level=level)
+    if u_percent is None:
+        return Estimate(
+            value=value, low=None, high=None, method="stated", n=1, level=level, note="no uncertainty stated"
+        )
+    return log_normal(value, u_percent / 100.0, level=level, n=1, method="stated standard uncertainty, log-normal")
+
+
+class CaseFields:
+    """One table of a TOML document.
+
+    Parameters
+    ----------
+    values : the table
+    where : file and table for messages
+    """
+
+    def __init__(self, values: Any, where: str) -> None:
+        if not isinstance(values, Mapping):
+            raise InputError(where, "table", type(values).__name__, "a table of fields")
+        self.where = where
+        self._values, self._asked = dict(values), set[str]()
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the fields that are there."""
+        return tuple(self._values)
+
+    def take(self, name: str) -> Any:
+        """The value as it stands, or None."""
+        self._asked.add(name)
+        return self._values.get(name)
+
+    def number(
+        self, name: str, *, above: float | None = None, least: float | None = None, most: float | None = None
+    ) -> float | None:
+        """A finite number within its limits, or None when absent.
+
+        Raises
+        ------
+        InputError
+            For anything else.
+        """
+        value = self.take(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise InputError(self.where, name, _shown(value), "a plain number")
+        if above is not None and not value > above:
+            raise InputError(self.where, name, value, f"a number above {above:g}")
+        if least is not None and value < least:
+            raise InputError(self.where, name, value, f"at least {least:g}")
+        if most is not None and value > most:
+            raise InputError(
+                self.where, name, value, f"at most {most:g}" + ("; this looks like a percentage" if most == 1 else "")
+            )
+        return float(value)
+
+    def needed(self, name: str, **limits: float) -> float:
+        """A number that has to be there; see `number`."""
+        value = self.number(name, **limits)
+        if value is None:
+            raise InputError(self.where, name, "nothing", "a number")
+        return value
+
+    def text(self, name: str, *, required: bool = False) -> str:
+        """Text (a number counts as its digits), empty when absent.
+
+        Raises
+        ------
+        InputError
+            For another type, and when it is required and absent.
+        """
+        value = self.take(name)
+        if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
+            raise InputError(self.where, name, _shown(value), "text")
+        text = str(value).strip() if value is not None else ""
+        if required and not text:
+            raise InputError(self.where, name, "nothing", "a value")
+        return text
+
+    def flag(self, name: str) -> bool | None:
+        """True, False, or None when absent."""
+        value = self.take(name)
+        if value is not None and not isinstance(value, bool):
+            raise InputError(self.where, name, _shown(value), "true or false")
+        return value
+
+    def day(self, name: str) -> dt.date | None:
+        """An ISO date, or None when absent.
+
+        Raises
+        ------
+        InputError
+            For a date in another order, which would be a guess.
+        """
+        value = self.take(name)
+        if value is None or (isinstance(value, dt.date) and not isinstance(value, dt.datetime)):
+            return value
+        if isinstance(value, dt.datetime):
+            return value.date()
+        try:
+            return dt.date.fromisoformat(str(value)[:10])
+        except ValueError as err:
+            raise InputError(self.where, name, _shown(value), "an ISO date such as 2026-01-31") from err
+
+    def estimate(self, name: str, *, zero: bool = False) -> Estimate | None:
+        """A number with ``NAME_low`` and ``NAME_high``, or ``NAME_u_percent``, or neither; None when absent.
+
+        Raises
+        ------
+        InputError
+            See `estimate_from`, and for a value that is not positive (or negative, where 0 is an answer).
+        """
+        value = self.number(name, least=0.0) if zero else self.number(name, above=0.0)
+        low, high = self.number(f"{name}_low", least=0.0), self.number(f"{name}_high", least=0.0)
+        u_percent = self.number(f"{name}_u_percent", least=0.0)
+        if value is None:
+            stated = [n for n, v in (("low", low), ("high", high), ("u_percent", u_percent)) if v is not None]
+            if stated:
+                raise InputError(self.where, f"{name}_{stated[0]}", "an uncertainty", f"{name} itself")
+            return None
+        return estimate_from(value, low=low, high=high, u_percent=u_percent, where=self.where, field=name)
+
+    def table(self, name: str) -> CaseFields | None:
+        """A table below this one, or None when absent."""
+        value = self.take(name)
+        return None if value is None else CaseFields(value, f"{self.where}, {name}")
+
+    def tables(self, name: str) -> Iterator[CaseFields]:
+        """Tables of an array of tables, with where each stands."""
+        value = self.take(name)
+        for number, one in enumerate(value if isinstance(value, list) else [] if value is None else [value], start=1):
+            yield CaseFields(one, f"{self.where}, {name} {number}")
+
+    def file(self, name: str, folder: Path) -> Path | None:
+        """A file beside the case that its text names, or None when absent or no text."""
+        value = self._values.get(name)
+        if not isinstance(value, str):
+            return None
+        self._asked.add(name)
+        return folder / value
+
+    def finish(self) -> None:
+        """Refuse fields that nothing asked for.
+
+        Raises
+        ------
+        InputError
+            With the nearest field that exists.
+        """
+        for name in self._values:
+            if name not in self._asked:
+                near = difflib.get_close_matches(name, sorted(self._asked), n=1, cutoff=0.6)
+                known = f"{near[0]} instead" if near else "one of " + ", ".join(sorted(self._asked))
+                raise InputError(self.where, "field", name, known)
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, (list, dict)):
+        return type(value).__name__
+    return value.isoformat() if hasattr(value, "isoformat") else value
