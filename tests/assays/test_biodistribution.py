@@ -197,7 +197,7 @@ def test_a_dose_nobody_measured_is_noted_and_refused_when_strict(tmp_path):
         ("12060,60", "12060,0", "at least 0.001"),
         ("12060", "12 060 cpm", "plain number"),
         (",blank,60", ",other,60", "one of"),
-        ("T12:04:00", " later", "ISO time"),
+        ("T12:04:00", " later", "that exists"),
         ("12060,60,2026", "12060,,2026", "live_time_s"),
     ],
 )

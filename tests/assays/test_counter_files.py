@@ -10,6 +10,7 @@ import pytest
 from fusin.assays.counter_files import read_counter_file, read_hidex_text, read_mapped_text
 from fusin.assays.counting import CountingSetup, background_of_blanks, correct_reading
 from fusin.assays.counting_maps import column_map_of, read_column_map
+from fusin.assays.counting_runs import RunSetup, correct_run
 from fusin.assays.counting_times import parse_clock, parse_time
 from fusin.assays.synthetic_counts import REFERENCE, WIZARD_MAP, MadeTube, hidex_text, wizard_text
 from fusin.errors import Ambiguous, FusinError, InputError, StrictRefusal
@@ -77,6 +78,18 @@ def test_a_cpm_that_contradicts_its_counts_is_pointed_out():
     log = NoticeLog()
     read_hidex_text(HIDEX.replace("CPM;223744.100", "CPM;201592.200"), "h.csv", log)
     assert [n.code for n in log] == ["CPM_CONTRADICTS_COUNTS"]
+
+
+def test_vials_that_share_a_window_name_are_told_apart_by_their_numbers():
+    text = HIDEX.replace("WName;A01", "WName;ROI 1").replace("WName;A08", "WName;ROI 1")
+    assert [r.tube for r in read_hidex_text(text, "h.csv", NoticeLog())] == ["1", "8"]
+
+
+def test_counts_that_are_no_whole_numbers_are_doubted(tmp_path):
+    (tmp_path / "t.csv").write_text("tube,counts,live_time_s,start_time\na,5000.5,60,2026-03-02T09:00\n")
+    log = NoticeLog()
+    correct_run(read_counter_file(tmp_path / "t.csv", log), RunSetup(nuclide="Lu-177", background_cpm=1.0), log)
+    assert "5000.5" in next(n.message for n in log if n.code == "COUNTS_NOT_WHOLE")
 
 
 def test_a_hidex_date_that_does_not_exist_is_refused_and_another_order_can_be_declared():

@@ -241,7 +241,7 @@ def test_efflux_without_a_start_is_said_and_not_invented(made):
         ("6000", "lost", "plain number"),
         (",blank,", ",standard,", "blank"),
         (START, "03/04/2026 10:00", "order"),
-        (",30,90000", ",20,90000", "those of the other tubes"),
+        (",30,90000", ",20,90000", "without"),
         (",0.5,", ",0,", "above 0"),
     ],
 )
@@ -258,3 +258,46 @@ def test_a_total_below_background_is_refused():
     well = Well(name="a", supernatant=exact(-5.0), acid_wash=exact(1.0), lysate=exact(1.0))
     with pytest.raises(InputError, match="above background"):
         well_shares([well], {}, NoticeLog())
+
+
+def test_a_well_number_that_returns_in_another_condition_or_time_is_another_well(tmp_path):
+    """Replicates are numbered 1 to 3 in every group of most sheets."""
+    lines = BLANK + rows("1", 90000, 4000, 6000) + rows("1", 99000, 500, 500, condition="blocked")
+    found = shares(tmp_path, lines + rows("1", 80000, 4000, 9000, time=60))
+    assert [(s.well.condition, s.well.time_min) for s in found] == [
+        ("unblocked", 30),
+        ("blocked", 30),
+        ("unblocked", 60),
+    ]
+
+
+def test_a_well_that_lacks_a_fraction_of_the_others_is_named(tmp_path):
+    lines = BLANK + rows("1", 90000, 4000, 6000) + rows("2", 90000, None, 6000)
+    with pytest.raises(InputError, match="well 2 unblocked 30 min without acid_wash"):
+        shares(tmp_path, lines)
+
+
+def test_equal_counting_times_cancel_in_shares_and_are_said(tmp_path):
+    head = "well,fraction,kind,condition,time_min,counts"
+    lines = [",,blank,,,60", "a,S,,unblocked,30,90060", "a,M,,unblocked,30,4060", "a,I,,unblocked,30,6060"]
+    log = NoticeLog()
+    found = study(tmp_path, lines, log, head=head, nuclide=None, applied=("decay",))
+    (one,) = well_shares(found.wells, {}, log)
+    assert one.uptake_percent.value == pytest.approx(10.0)
+    assert "EQUAL_COUNTING_TIME" in {n.code for n in log}
+    with pytest.raises(StrictRefusal):
+        study(tmp_path, lines, NoticeLog(strict=True), head=head, nuclide=None, applied=("decay",))
+    for changes in ({"background_cpm": 60.0}, {"dead_time_us": 4.0}, {"nuclide": "Ga-68", "applied": ()}):
+        with pytest.raises(InputError, match="counting time of each tube"):
+            study(tmp_path, lines, head=head, **({"nuclide": None, "applied": ("decay",)} | changes))
+
+
+def test_a_nuclide_that_is_not_in_the_table_decays_with_the_half_life_that_is_stated(tmp_path):
+    lines = BLANK + rows("a", 90000, 4000, 6000)
+    stated = study(tmp_path, lines, nuclide=None, half_life_h=67.71 / 60).wells[0].lysate.value
+    assert stated == pytest.approx(study(tmp_path, lines, nuclide="Ga-68").wells[0].lysate.value, rel=1e-12)
+    assert study(tmp_path, lines, nuclide="I-125", half_life_h=1425.6).runs["I-125"].half_life_s == 1425.6 * 3600
+    with pytest.raises(InputError, match="Ga-68 is in the table"):
+        study(tmp_path, lines, nuclide="68Ga", half_life_h=1.0)
+    with pytest.raises(InputError, match="above 0"):
+        study(tmp_path, lines, half_life_h=0.0)

@@ -238,12 +238,13 @@ def tissue_mass(
         mass_g = full_g - empty_g
         if not mass_g > 0:
             raise InputError(
-                where, "full_g - empty_g", round(mass_g, 6), "a wet mass above 0; full and empty may be exchanged"
-            )
+                f"{where} ({name})", "full_g - empty_g", round(mass_g, 6),
+                "a wet mass above 0; full and empty may be exchanged",
+            )  # fmt: skip
     if mass_g is None:
         return None
     if not mass_g > _TINY:
-        raise InputError(where, "mass_g", mass_g, "a wet mass above 0")
+        raise InputError(f"{where} ({name})", "mass_g", mass_g, "a wet mass above 0")
     return exact(mass_g) if not u_g else measured(mass_g, u_g, "weighing", name)
 
 

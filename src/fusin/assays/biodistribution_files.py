@@ -26,6 +26,7 @@ from fusin.assays.biodistribution import (
 )
 from fusin.assays.biodistribution_tables import ANIMALS_TABLE, SAMPLES_TABLE
 from fusin.assays.biodistribution_values import time_label
+from fusin.assays.counter_columns import named_rows
 from fusin.assays.counter_tables import reading_of_row
 from fusin.assays.counting import CountReading, NetRate
 from fusin.assays.counting_runs import CountedRun, RunSetup, activity_at_reference, correct_run, pooled_rate
@@ -34,7 +35,7 @@ from fusin.assays.counting_uncertainty import Measured, exact
 from fusin.decay import decay_factor, elapsed_s
 from fusin.errors import InputError, MissingValue
 from fusin.provenance import NoticeLog
-from fusin.tabular.rows import Row, rows_of
+from fusin.tabular.rows import Row
 
 __all__ = ["StudyFiles", "StudySetup", "read_study"]
 
@@ -81,10 +82,10 @@ def read_study(files: StudyFiles, setup: StudySetup, log: NoticeLog) -> tuple[Ti
     InputError, NotComputable
         With one sentence: which file and row, what stands there, what would do.
     """
-    rows = list(rows_of(files.samples, SAMPLES_TABLE, log))
+    rows = list(named_rows(files.samples, SAMPLES_TABLE, log))
     if files.standards is not None:
-        rows += rows_of(files.standards, SAMPLES_TABLE, log)
-    animals = {r.needed("animal"): r for r in rows_of(files.animals, ANIMALS_TABLE, log)} if files.animals else {}
+        rows += named_rows(files.standards, SAMPLES_TABLE, log)
+    animals = {r.needed("animal"): r for r in named_rows(files.animals, ANIMALS_TABLE, log)} if files.animals else {}
     tubes = _tubes(rows, files.readings, setup)
     run = correct_run([reading for t in tubes for reading in t.readings], setup.run, log)
     # Rates come back in the order of the readings, without the blanks.
@@ -94,7 +95,8 @@ def read_study(files: StudyFiles, setup: StudySetup, log: NoticeLog) -> tuple[Ti
         i: [next(rates) for r in t.readings if r.tube not in blanks] for i, t in enumerate(tubes) if t.kind != "blank"
     }
     calibration = calibrate(
-        [_standard(t.row, by_row[i], run) for i, t in enumerate(tubes) if t.kind == "standard"], log
+        [_standard(t.row, by_row[i], run, setup.run.date_order) for i, t in enumerate(tubes) if t.kind == "standard"],
+        log,
     )
     tissues = _tissues(tubes, by_row, setup, log)
     return _assembled(tissues, animals, calibration, run, setup, log), run
@@ -156,7 +158,7 @@ def _one_window(counted: Sequence[CountReading], window: str | None) -> list[Cou
     return [r for r in counted if window is None or r.window == window]
 
 
-def _standard(row: Row, rates: Sequence[NetRate], run: CountedRun) -> StandardTube:
+def _standard(row: Row, rates: Sequence[NetRate], run: CountedRun, order: str | None) -> StandardTube:
     given = [(f, row.number(f)) for f in _UNIT_FIELDS if row.number(f) is not None]
     if len(given) != 1:
         found = " and ".join(f for f, _ in given) or "none"
@@ -165,7 +167,7 @@ def _standard(row: Row, rates: Sequence[NetRate], run: CountedRun) -> StandardTu
     if field == "activity_mbq":
         amount = activity_at_reference(
             amount,
-            _moment(row, "activity_time", None),
+            _moment(row, "activity_time", order),
             run,
             where=row.where,
             field="activity_time",
@@ -254,7 +256,7 @@ def _assembled(
             )
         tail = next((c.tissue.rate for c in own if c.tissue.organ.strip().lower() == TAIL), None)
         dose = injected_dose(
-            name, _injected(name, animal, calibration, run, log), calibration, tail=tail,
+            name, _injected(name, animal, calibration, run, setup.run.date_order, log), calibration, tail=tail,
             subtract_tail=setup.subtract_tail, where=animal.where if animal else f"animal {name}",
         )  # fmt: skip
         doses[name] = dose
@@ -304,7 +306,9 @@ def _notice_tails(doses: Mapping[str, AnimalDose], setup: StudySetup, log: Notic
         log.warning("TAIL_NOT_COUNTED", f"no tail was counted for {missing}; their injected dose is taken without it")
 
 
-def _injected(name: str, animal: Row | None, calibration: Calibration, run: CountedRun, log: NoticeLog) -> Measured:
+def _injected(
+    name: str, animal: Row | None, calibration: Calibration, run: CountedRun, order: str | None, log: NoticeLog
+) -> Measured:
     """Amount that left the syringe, in the unit of the standards."""
     unit, where = calibration.unit, animal.where if animal else f"animal {name}"
 
@@ -315,13 +319,18 @@ def _injected(name: str, animal: Row | None, calibration: Calibration, run: Coun
         return value
 
     if unit == "g":
-        return exact(need("syringe_full_g") - need("syringe_residual_g"))
+        whole = _whole(animal, "injected_g", ("syringe_full_g", "syringe_residual_g"))
+        return exact(need("syringe_full_g") - need("syringe_residual_g") if whole is None else whole)
     if unit == "mL":
         return exact(need("injected_ml"))
     if unit == "MBq":
+        whole = _whole(animal, "injected_mbq", ("syringe_full_mbq", "syringe_residual_mbq"))
+        if whole is not None and animal is not None:
+            when = _moment(animal, "injection_time", order)
+            return activity_at_reference(whole, when, run, where=where, field="injection_time", name=f"animal {name}")
         parts = []
         for which in ("full", "residual"):
-            when = _moment(animal, f"syringe_{which}_time", None) if animal else None
+            when = _moment(animal, f"syringe_{which}_time", order) if animal else None
             parts.append(
                 activity_at_reference(
                     need(f"syringe_{which}_mbq"),
@@ -340,6 +349,14 @@ def _injected(name: str, animal: Row | None, calibration: Calibration, run: Coun
             used=1.0,
         )  # fmt: skip
     return exact(1.0 if share is None else share)
+
+
+def _whole(animal: Row | None, field: str, parts: Sequence[str]) -> float | None:
+    """What was injected where the table says it in one number; never beside the readings of the syringe."""
+    value = animal.number(field) if animal else None
+    if animal is not None and value is not None and any(animal.number(p) is not None for p in parts):
+        raise InputError(animal.where, field, value, f"this, or {' and '.join(parts)}, not both")
+    return value
 
 
 def _labelled(

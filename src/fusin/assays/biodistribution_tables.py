@@ -54,11 +54,15 @@ ANIMALS_TABLE = Schema(
         *_TIMES,
         _amount("syringe_full_g", "full syringe [g]; with standards in `stock_g`"),
         _amount("syringe_residual_g", "syringe after injection [g]"),
+        _amount("injected_g", "injected mass [g], instead of the two weights of the syringe"),
         _amount("injected_ml", "injected volume [mL]; with standards in `stock_ml`"),
         _amount("syringe_full_mbq", "activity of the full syringe [MBq]; with standards in `activity_mbq`"),
         _text("syringe_full_time", "reference time of that activity, ISO 8601"),
         _amount("syringe_residual_mbq", "activity left in the syringe [MBq]"),
         _text("syringe_residual_time", "reference time of that activity, ISO 8601"),
+        _amount(
+            "injected_mbq", "injected activity [MBq] at `injection_time`, instead of the two readings of the syringe"
+        ),
         _amount(
             "injected_fraction",
             "injected share of the nominal dose; with standards in `fraction_of_dose`; 1 when absent",

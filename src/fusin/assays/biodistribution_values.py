@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from fusin.assays.biodistribution import Exclusion, OrganValue, TissueValues
 from fusin.assays.biodistribution_groups import OrganSummary, summary_of_printed
 from fusin.assays.biodistribution_tables import SAMPLES_TABLE, SUMMARY_TABLE, VALUES_TABLE
+from fusin.assays.counter_columns import documented, named_rows
 from fusin.assays.counting_uncertainty import Measured
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.stats.groups import Summary
 from fusin.tabular.files import load
-from fusin.tabular.rows import Row, rows_of
+from fusin.tabular.rows import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["QUANTITIES", "TableKind", "kind_of_table", "read_means", "read_values", "time_label"]
 
 TableKind = Literal["counts", "values", "means"]
 
+_BY_ORGAN = re.compile(
+    r"(?!mean|average|sd|sem|n\b)(.+?)[\s_(\[,:]+(?:(suv)|(?:%|pct|percent)[\s_]*i[da](?:(?:\s*/\s*|_per_|_)(?:(g)|organ))?)\W*",
+    re.IGNORECASE,
+)
 _TIME_HOURS = (("time_h", "h", 1.0), ("time_min", "min", 1.0 / 60.0), ("time_d", "d", 24.0))
 QUANTITIES = (("percent_id_per_g", "%ID/g"), ("percent_id", "%ID"), ("suv", "SUV"))
 """Column and unit of each quantity."""
@@ -26,12 +35,42 @@ QUANTITIES = (("percent_id_per_g", "%ID/g"), ("percent_id", "%ID"), ("suv", "SUV
 
 def kind_of_table(path: Path) -> TableKind:
     """What a table holds, by its columns: means of a paper, values that are ready, or tubes with counts."""
-    frame, _ = load(path, SAMPLES_TABLE.names() + VALUES_TABLE.names(), "")
-    names = {str(c).strip().lstrip("\ufeff").lower().replace(" ", "_").replace("-", "_") for c in frame.columns}
+    known = [*SAMPLES_TABLE.names(), *VALUES_TABLE.names(), *SUMMARY_TABLE.names()]
+    frame, _ = load(path, known, "")
+    names = {documented(c, known) for c in frame.columns}
     if {"mean", "n"} <= names:
         return "means"
     values = {"percent_id_per_g", "percent_id", "suv", "value"}
-    return "values" if names & values and not names & {"counts", "cpm", "tube"} else "counts"
+    found = bool(names & values) or any(_organ_of(c) for c in frame.columns)
+    return "values" if found and not names & {"counts", "cpm", "tube"} else "counts"
+
+
+def _organ_of(heading: object) -> tuple[str, str] | None:
+    """Organ and quantity of a heading such as ``blood_percent_id_per_g`` or ``Blood (%ID/g)``."""
+    found = _BY_ORGAN.fullmatch(str(heading).strip())
+    if found is None:
+        return None
+    if found[2]:
+        return found[1], "suv"
+    return found[1], "percent_id_per_g" if found[3] else "percent_id"
+
+
+def _long(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row per organ where each organ has a column of its own; an empty cell is no value."""
+    import pandas as pd
+
+    wide = {c: organ for c in frame.columns if (organ := _organ_of(c)) is not None}
+    if not wide or "organ" in {documented(c, VALUES_TABLE.names()) for c in frame.columns}:
+        return frame
+    rows = []
+    for record in frame.to_dict("records"):
+        base = {k: v for k, v in record.items() if k not in wide}
+        rows += [
+            {**base, "organ": organ, quantity: record[c]}
+            for c, (organ, quantity) in wide.items()
+            if str(record[c]).strip() not in ("", "nan", "None")
+        ]
+    return pd.DataFrame(rows, dtype=object)
 
 
 def time_label(row: Row) -> tuple[str, float | None]:
@@ -60,7 +99,8 @@ def read_values(path: Path, log: NoticeLog) -> tuple[TissueValues, str]:
     InputError
         For a table without values, several quantities in one column ``value``, or an organ that stands twice.
     """
-    rows = rows_of(path, VALUES_TABLE, log)
+    frame, name = load(path, VALUES_TABLE.names(), "")
+    rows = named_rows(_long(frame), VALUES_TABLE, log, where=name)
     out: list[OrganValue] = []
     exclusions: list[Exclusion] = []
     seen: dict[tuple[str, str, str, str], str] = {}
@@ -119,7 +159,7 @@ def read_means(path: Path, log: NoticeLog) -> tuple[OrganSummary, ...]:
         For a row without SD and SEM although it has several animals, or with both.
     """
     out = []
-    for row in rows_of(path, SUMMARY_TABLE, log):
+    for row in named_rows(path, SUMMARY_TABLE, log):
         sd, sem, n = row.number("sd"), row.number("sem"), int(row.number("n") or 0)
         if sd is not None and sem is not None:
             raise InputError(row.where, "sem", sem, "sd or sem, not both")

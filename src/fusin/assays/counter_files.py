@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from fusin.assays.counter_columns import named_rows
 from fusin.assays.counter_tables import COUNTS_TABLE, readings_of_rows
 from fusin.assays.counting import CountReading
 from fusin.assays.counting_maps import ColumnMap
 from fusin.assays.counting_times import after_midnight, parse_clock, parse_time, same_zone
 from fusin.errors import InputError
 from fusin.provenance import NoticeLog
-from fusin.tabular.rows import rows_of
 
 __all__ = ["read_counter_file", "read_hidex_text", "read_mapped_text"]
 
@@ -58,7 +58,7 @@ def read_counter_file(
             return read_hidex_text(text, path.name, log, date_order=date_order or "day-first")
         if column_map is not None:
             return read_mapped_text(text, path.name, column_map, log, date_order=date_order)
-    readings = readings_of_rows(rows_of(path, COUNTS_TABLE, log), log, date_order=date_order)
+    readings = readings_of_rows(named_rows(path, COUNTS_TABLE, log), log, date_order=date_order)
     return _checked(readings)
 
 
@@ -83,10 +83,19 @@ def read_hidex_text(
             if sign:
                 fields.setdefault(key.strip().rstrip(".").lower(), value.strip().rstrip(";"))
         out.append(_hidex_block(fields, f"{where} block {number}", log, date_order))
-    return _checked(out)
+    return _checked(_hidex_named(out))
 
 
-def _hidex_block(fields: dict[str, str], where: str, log: NoticeLog, order: str) -> CountReading:
+def _hidex_named(found: Sequence[tuple[str, CountReading]]) -> list[CountReading]:
+    """Tubes by the name of their well; by the number of the vial where several vials have one name, as with a window's."""
+    vials: dict[str, set[str]] = {}
+    for vial, one in found:
+        vials.setdefault(one.tube, set()).add(vial)
+    shared = any(len(v) > 1 for v in vials.values())
+    return [replace(one, tube=vial) if shared else one for vial, one in found]
+
+
+def _hidex_block(fields: dict[str, str], where: str, log: NoticeLog, order: str) -> tuple[str, CountReading]:
     def number(key: str, needed: str) -> float:
         return _number(fields.get(key), where, key, needed)
 
@@ -105,7 +114,7 @@ def _hidex_block(fields: dict[str, str], where: str, log: NoticeLog, order: str)
         raise InputError(where, "Vial", None, "the number of the vial")
     name = fields.get("wname", "") or vial
     repeat = number("repe", "the number of the repeat") if fields.get("repe") else 1.0
-    return CountReading(
+    return vial, CountReading(
         tube=name, counts=counts, live_time_s=seconds, real_time_s=seconds, start=start, dead_time_factor=factor,
         repeat=int(repeat), where=where,
     )  # fmt: skip

@@ -76,9 +76,17 @@ def readings_of_rows(rows: Sequence[Row], log: NoticeLog, *, date_order: str | N
 
 
 def reading_of_row(
-    row: Row, *, tube: str, kind: str = "sample", window: str = "", repeat: int = 1, date_order: str | None = None
-) -> CountReading:
+    row: Row, *, tube: str, kind: str = "sample", window: str = "", repeat: int = 1, date_order: str | None = None,
+    assumed_s: float | None = None,
+) -> CountReading:  # fmt: skip
     """One row with the columns `COUNT_COLUMNS` as a reading.
+
+    Parameters
+    ----------
+    row : of a table
+    tube, kind, window, repeat : of the reading
+    date_order : of times that are not ISO
+    assumed_s : counting time [s] of all rows of a table that states none, where only ratios are asked for
 
     Raises
     ------
@@ -91,7 +99,7 @@ def reading_of_row(
     seconds, minutes = row.number("live_time_s"), row.number("live_time_min")
     if seconds is not None and minutes is not None:
         raise InputError(row.where, "live_time_min", minutes, "live_time_s or live_time_min, not both")
-    live = seconds if minutes is None else minutes * 60.0
+    live = assumed_s if seconds is None and minutes is None else seconds if minutes is None else minutes * 60.0
     if live is not None and not live > 0:
         raise InputError(row.where, "live_time_s", live, "a time above 0")
     if counts is not None and live is None:

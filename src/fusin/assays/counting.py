@@ -6,6 +6,7 @@ reference. A step that the instrument has done already is never done again. Net 
 References
 ----------
 Knoll GF, Radiation Detection and Measurement, 4th ed. (2010), chapters 3 and 4 (counting statistics, dead time).
+Mueller JW, Nucl Instrum Methods 1973;112:47-57 (scatter of counts after a dead time).
 JCGM 100:2008 (GUM), 5.1 and 5.2 (propagation).
 """
 
@@ -34,6 +35,7 @@ __all__ = [
     "correct_reading",
     "count_decay_factor",
     "counting_rate",
+    "decay_corrected",
     "reference_decay_factor",
     "true_rate",
 ]
@@ -177,7 +179,8 @@ def true_rate(
 ) -> Measured:
     """True rate from the observed one [1/s].
 
-    Non-paralysable: n = m / (1 - m tau). Paralysable: m = n exp(-n tau), its lower solution, n = -W(-m tau) / tau.
+    Non-paralysable: n = m / (1 - m tau). Paralysable: m = n exp(-n tau), its lower solution, n = -W(-m tau) / tau. Recorded
+    counts scatter less than Poisson's, by the factor (1 - m tau)^2 or 1 - 2 m tau of their variance.
 
     Parameters
     ----------
@@ -205,14 +208,18 @@ def true_rate(
         )  # fmt: skip
     if model == "nonparalysable":
         n = m / (1.0 - m * tau)
-        by_rate, by_tau = (n / m) ** 2, n * n
+        by_rate, by_tau, fano = (n / m) ** 2, n * n, (1.0 - m * tau) ** 2
     else:
         from scipy.special import lambertw
 
         n = -float(lambertw(-m * tau).real) / tau
         by_rate = (n / m) / (1.0 - n * tau)
-        by_tau = n * n / (1.0 - n * tau)
-    parts = {source: by_rate * part for source, part in observed.parts.items()}
+        by_tau, fano = n * n / (1.0 - n * tau), 1.0 - 2.0 * m * tau
+    # A dead counter evens out its counts: their variance over their mean is this factor and not 1 (Mueller 1973).
+    parts = {
+        source: by_rate * part * (math.sqrt(fano) if source.kind == "counting" else 1.0)
+        for source, part in observed.parts.items()
+    }
     out = Measured(n, parts, observed.complete)
     return out + measured(0.0, by_tau * dead_time_u_s, "dead time", "instrument") if dead_time_u_s else out
 
@@ -300,7 +307,7 @@ def correct_reading(
     if efficiency is not None:
         rate = rate / efficiency
         steps.append(_step("efficiency", 1.0 / efficiency.value, rate))
-    rate = _decay_corrected(reading, rate, setup, steps)
+    rate = decay_corrected(reading, rate, setup, steps)
     limits, detected = _decision(reading, gross, background)
     return NetRate(reading=reading, rate=rate, gross=gross, steps=tuple(steps), limits=limits, detected=detected)
 
@@ -398,7 +405,8 @@ def _efficiency(reading: CountReading, setup: CountingSetup) -> Measured | None:
     return measured(value, u, "efficiency", reading.detector)
 
 
-def _decay_corrected(reading: CountReading, rate: Measured, setup: CountingSetup, steps: list[Step]) -> Measured:
+def decay_corrected(reading: CountReading, rate: Measured, setup: CountingSetup, steps: list[Step]) -> Measured:
+    """Rate at the reference, or at the start of its count without one; each factor is added to the steps."""
     half_life = setup.half_life_s
     if reading.decay_done or half_life is None:
         return rate

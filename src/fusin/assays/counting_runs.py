@@ -45,6 +45,7 @@ class RunSetup:
     reference : common time; the start of the first count when None
     blanks : names of tubes that are blanks, beside those of kind blank
     date_order : order of day and month in times that are not ISO
+    half_life_h : of a nuclide that is not in the table of nuclides [h]
     """
 
     nuclide: str | None = None
@@ -57,6 +58,7 @@ class RunSetup:
     reference: datetime | None = None
     blanks: tuple[str, ...] = ()
     date_order: str | None = None
+    half_life_h: float | None = None
 
     def __post_init__(self) -> None:
         for word in self.applied:
@@ -66,6 +68,8 @@ class RunSetup:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise InputError("the run", name, value, "zero or a positive rate")
+        if self.half_life_h is not None and not (math.isfinite(self.half_life_h) and self.half_life_h > 1e-6):
+            raise InputError("the run", "half_life_h", self.half_life_h, "a half-life above 0 in hours")
 
     def to_json(self) -> dict[str, Any]:
         """Return the parameters as a JSON-ready mapping."""
@@ -112,7 +116,7 @@ def pooled_rate(group: Sequence[NetRate]) -> Measured:
     return summed(one.rate.scaled(w / total) for one, w in zip(group, weights, strict=True))
 
 
-def correct_run(readings: Sequence[CountReading], setup: RunSetup, log: NoticeLog) -> CountedRun:
+def correct_run(readings: Sequence[CountReading], setup: RunSetup, log: NoticeLog, *, decay: bool = True) -> CountedRun:
     """Correct all tubes of a run.
 
     Parameters
@@ -120,6 +124,7 @@ def correct_run(readings: Sequence[CountReading], setup: RunSetup, log: NoticeLo
     readings : of the counter; blanks by their kind or by ``setup.blanks``
     setup : what the user states
     log : receives what is doubtful
+    decay : False leaves every rate as it was during its count
 
     Raises
     ------
@@ -142,7 +147,7 @@ def correct_run(readings: Sequence[CountReading], setup: RunSetup, log: NoticeLo
         if name not in known:
             raise InputError("the run", "blank", name, "a tube of the run: " + ", ".join(sorted(known)[:12]))
     same_zone([(r.where or r.tube, r.start) for r in listed])
-    chain = _chain(listed, setup)
+    chain = _chain(listed, setup, decay)
     tubes = [r for r in listed if r.kind != "blank"]
     if not tubes:
         raise InputError("the run", "tubes", "blanks only", "at least one tube that is no blank")
@@ -158,15 +163,19 @@ def correct_run(readings: Sequence[CountReading], setup: RunSetup, log: NoticeLo
     )  # fmt: skip
 
 
-def _chain(readings: Sequence[CountReading], setup: RunSetup) -> CountingSetup:
-    decays = any(not r.decay_done for r in readings if r.kind != "blank")
-    if setup.nuclide is None:
+def _chain(readings: Sequence[CountReading], setup: RunSetup, decay: bool) -> CountingSetup:
+    decays = decay and any(not r.decay_done for r in readings if r.kind != "blank")
+    half_life: float | None
+    u: float | None = None
+    if setup.half_life_h is not None:
+        half_life = _stated_half_life(setup)
+    elif setup.nuclide is None:
         if decays:
             raise MissingValue(
                 "decay correction", "no nuclide is named", "the nuclide (or the word that the counter corrected decay)",
                 "NO_NUCLIDE",
             )  # fmt: skip
-        half_life = u = None
+        half_life = None
     else:
         found = nuclide(setup.nuclide)
         half_life, u = found.half_life_s, found.half_life_u_total_s
@@ -184,6 +193,18 @@ def _chain(readings: Sequence[CountReading], setup: RunSetup) -> CountingSetup:
         half_life_s=half_life, half_life_u_s=u, reference=reference, nuclide=setup.nuclide or "",
         dead_time_s=setup.dead_time_us * 1e-6, dead_time_model=setup.dead_time_model, efficiency=setup.efficiency,
     )  # fmt: skip
+
+
+def _stated_half_life(setup: RunSetup) -> float:
+    """Half-life [s] that the user states; never against the table of nuclides."""
+    if setup.nuclide is not None:
+        try:
+            known = nuclide(setup.nuclide).name
+        except InputError:
+            known = ""
+        if known:
+            raise InputError("the run", "half_life_h", setup.half_life_h, f"none: {known} is in the table of nuclides")
+    return 3600.0 * (setup.half_life_h or 0.0)
 
 
 def _backgrounds(
@@ -223,6 +244,14 @@ def _detector_of(reading: CountReading, backgrounds: Mapping[tuple[str, str], Ba
 
 
 def _warn_of_unknown_counts(rates: Sequence[NetRate], log: NoticeLog) -> None:
+    broken = [r.reading for r in rates if r.rate.complete and r.reading.counts is not None and r.reading.counts % 1.0]
+    if broken:
+        log.warning(
+            "COUNTS_NOT_WHOLE",
+            f"{len(broken)} of {len(rates)} counts are no whole numbers (first: {broken[0].tube} {broken[0].counts:g}); something "
+            "has changed them already, so that their Poisson uncertainty may be wrong",
+            where=broken[0].where.split(" row")[0].split(" line")[0],
+        )
     unknown = [r for r in rates if not r.rate.complete]
     if unknown:
         log.warning(

@@ -65,7 +65,8 @@ def parse_time(text: str, where: str, field: str, *, order: str | None) -> datet
         try:
             return datetime.fromisoformat(iso)
         except ValueError as err:
-            raise InputError(where, field, text, "an ISO time such as 2026-01-31T14:05:30") from err
+            needed = "a date that exists, and a time such as 2026-01-31T14:05:30"
+            raise InputError(where, field, text, needed) from err
     found = _NUMBERS.fullmatch(text)
     if not found:
         if _SHORT_YEAR.match(text):

@@ -57,10 +57,11 @@ class WellShares:
     Attributes
     ----------
     well : where they come from
-    denominator : ``total`` or ``standard``
+    denominator : ``total`` or ``standard``; ``stated`` for shares that a table gives
     uptake_percent, membrane_percent, internalised_percent : of the applied activity; None where a fraction was not counted
     internalised_of_cell_percent : of the cell-associated activity; None when that is not above 0
     recovery_percent : total against the standard; None without both
+    retained_percent : efflux where the table gives it, in percent of the cell-associated activity at 0 min
     """
 
     well: Well
@@ -70,6 +71,7 @@ class WellShares:
     internalised_percent: Measured | None
     internalised_of_cell_percent: Measured | None
     recovery_percent: Measured | None
+    retained_percent: Measured | None = None
 
     def quantity(self, name: str) -> Measured | None:
         """Share by its column name."""

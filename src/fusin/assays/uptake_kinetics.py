@@ -201,12 +201,13 @@ def effluxes(shares: Sequence[WellShares], log: NoticeLog) -> tuple[Efflux, ...]
     for tracer in dict.fromkeys(s.well.tracer for s in rows):
         own = [s for s in rows if s.well.tracer == tracer]
         what = f"efflux{f' of {tracer}' if tracer else ''}"
+        stated = [(float(s.well.time_min or 0.0), m.value) for s in own if (m := s.retained_percent) is not None]
         start = [m.value for s in own if s.well.time_min == 0.0 and (m := s.uptake_percent) is not None]
-        if not start or np.mean(start) <= 0:
+        if not stated and (not start or np.mean(start) <= 0):
             why = f"{what} cannot be computed: no cell-associated activity at time 0; need wells at 0 min"
             log.warning("KINETICS_NOT_COMPUTED", why)
             continue
-        retained = [
+        retained = stated or [
             (float(s.well.time_min or 0.0), 100.0 * m.value / float(np.mean(start)))
             for s in own
             if (m := s.internalised_percent) is not None
@@ -230,6 +231,9 @@ def _half_life(rate: Estimate) -> Estimate:
     """Half-life with the ends of the rate's interval exchanged; an open or negative end stays open."""
     ends = [None if e is None or e <= 0 else math.log(2.0) / e for e in (rate.high, rate.low)]
     value = math.log(2.0) / rate.value if rate.value and rate.value > 0 else None
-    return Estimate(
-        value=value, low=ends[0], high=ends[1], method=rate.method, n=rate.n, level=rate.level, note=rate.note
-    )
+    note = rate.note
+    if rate.value is not None and rate.method:
+        # Ends change places: what bounds the rate from above bounds the half-life from below.
+        open_ends = [f"{side} limit open" for side, e in zip(("lower", "upper"), ends, strict=True) if e is None]
+        note = "; ".join(open_ends) + (": the data do not bound it" if open_ends else "")
+    return Estimate(value=value, low=ends[0], high=ends[1], method=rate.method, n=rate.n, level=rate.level, note=note)

@@ -23,6 +23,9 @@ StudyTable = Annotated[
 ]
 MapOption = Annotated[Path | None, typer.Option("--map", help="Column map of the counter, TOML.")]
 NuclideOption = Annotated[str | None, typer.Option("--nuclide", help="Nuclide for decay, e.g. Ga-68.")]
+HalfLifeOption = Annotated[
+    float | None, typer.Option("--half-life-h", help="Half-life in hours, of a nuclide that fusin does not know.")
+]
 AppliedOption = Annotated[
     list[str] | None,
     typer.Option("--applied", help="What the counter corrected already: dead-time, background or decay. Repeatable."),
@@ -94,14 +97,14 @@ def register(assay: typer.Typer) -> None:
 def _run(
     nuclide: str | None, applied: list[str] | None, background: float | None, background_u: float | None,
     blank: list[str] | None, dead_us: float, dead_model: str, efficiency: list[str] | None, date_order: str | None,
-    reference: str | None = None,
+    half_life_h: float | None, reference: str | None = None,
 ) -> RunSetup:  # fmt: skip
     """What is stated about a run, from the options."""
     from fusin.assays.counting_runs import APPLIED, RunSetup
     from fusin.assays.counting_times import DATE_ORDERS, parse_time
 
     return RunSetup(
-        nuclide=nuclide, applied=tuple(choice(a, APPLIED, "--applied") for a in applied or ()),
+        nuclide=nuclide, half_life_h=half_life_h, applied=tuple(choice(a, APPLIED, "--applied") for a in applied or ()),
         background_cpm=background, background_u_cpm=background_u, blanks=tuple(blank or ()), dead_time_us=dead_us,
         dead_time_model=choice(dead_model, ("nonparalysable", "paralysable"), "--dead-time-model"),
         efficiency=dict(_efficiency(text) for text in efficiency or ()),
@@ -147,6 +150,7 @@ def counts(
     efficiency: EfficiencyOption = None,
     applied: AppliedOption = None,
     date_order: DateOrderOption = None,
+    half_life_h: HalfLifeOption = None,
     spill_over: SpillOption = None,
     strict: StrictFlag = False,
     as_json: JsonFlag = False,
@@ -161,7 +165,7 @@ def counts(
 
     log = NoticeLog(strict=strict)
     run = _run(nuclide, applied, background_cpm, background_u_cpm, blank, dead_time_us, dead_time_model, efficiency,
-               date_order, reference_time)  # fmt: skip
+               date_order, half_life_h, reference_time)  # fmt: skip
     options = CountsOptions(run=run, column_map=column_map, spill_over=dict(_spill(text) for text in spill_over or ()))
     finish(counts_report(file, options=options, log=log), out, as_json=as_json)
 
@@ -191,6 +195,7 @@ def biodistribution(
     efficiency: EfficiencyOption = None,
     applied: AppliedOption = None,
     date_order: DateOrderOption = None,
+    half_life_h: HalfLifeOption = None,
     balance_sd_mg: BalanceOption = None,
     tail: TailOption = "subtract",
     tail_limit: TailLimitOption = None,
@@ -212,7 +217,7 @@ def biodistribution(
     from fusin.report import biodistribution_report as work
 
     run = _run(nuclide, applied, background_cpm, background_u_cpm, blank, dead_time_us, dead_time_model, efficiency,
-               date_order)  # fmt: skip
+               date_order, half_life_h)  # fmt: skip
     setup = StudySetup(
         run=run, balance_sd_mg=balance_sd_mg, subtract_tail=choice(tail, ("subtract", "keep"), "--tail") == "subtract",
         tail_limit_percent=tail_limit, window=window,
@@ -241,6 +246,7 @@ def uptake(
     efficiency: EfficiencyOption = None,
     applied: AppliedOption = None,
     date_order: DateOrderOption = None,
+    half_life_h: HalfLifeOption = None,
     strict: StrictFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -253,7 +259,7 @@ def uptake(
     from fusin.report.uptake_report import UptakeOptions, uptake_report
 
     run = _run(nuclide, applied, background_cpm, background_u_cpm, None, dead_time_us, dead_time_model, efficiency,
-               date_order)  # fmt: skip
+               date_order, half_life_h)  # fmt: skip
     options = UptakeOptions(run=run, reference=reference, recovery_limits=_limits(recovery_limits))
     finish(uptake_report(table, options=options, log=NoticeLog(strict=strict)), out, as_json=as_json)
 

@@ -16,7 +16,6 @@ __all__ = [
     "FIELLER",
     "HOLM",
     "INTERNALISATION",
-    "SPILL_OVER",
     "T_INTERVAL",
     "WELCH",
     "WELCH_DIFFERENCE",
@@ -45,7 +44,7 @@ _DECAY = Method(
     "ch. 4.",
 )
 _CURRIE = Method("detection-limits", "Currie LA, Anal Chem 1968;40:586-593.")
-SPILL_OVER = Method(
+_SPILL_OVER = Method(
     "spill-over", "Inverse of the matrix of the pure standards, its uncertainty propagated: JCGM 100:2008, 5.2."
 )
 T_INTERVAL = Method("interval-of-a-mean", "Student's t of independent units: Student, Biometrika 1908;6:1-25.")
@@ -69,13 +68,14 @@ EFFLUX = Method(
 )
 
 
-def counting_methods(runs: Iterable[CountedRun], setup: RunSetup) -> tuple[Method, ...]:
+def counting_methods(runs: Iterable[CountedRun], setup: RunSetup, separated: Iterable[str] = ()) -> tuple[Method, ...]:
     """Methods from counts to net rates, as far as these runs used them.
 
     Parameters
     ----------
     runs : corrected
     setup : what was stated about them
+    separated : nuclides that were separated by their spill-over, each with its own decay
     """
     listed = list(runs)
     rates = [r for run in listed for r in run.rates]
@@ -84,12 +84,14 @@ def counting_methods(runs: Iterable[CountedRun], setup: RunSetup) -> tuple[Metho
         used.append(_LIMITS)
     if setup.dead_time_us or _step(rates, "dead time"):
         used.append(_DEAD_TIME)
-    if _step(rates, "decay"):
+    apart = list(separated)
+    used += [_SPILL_OVER] if apart else []
+    names = dict.fromkeys([*(run.nuclide for run in listed if run.nuclide), *apart])
+    if _step(rates, "decay") or (apart and "decay" not in setup.applied):
         used.append(_DECAY)
-        names = dict.fromkeys(run.nuclide for run in listed if run.nuclide)
         used += [
             Method(f"half-life-{name}", f"{found.half_life:g} {found.half_life_unit}: {found.source}.")
-            for name, found in ((n, nuclide(n)) for n in names)
+            for name, found in ((n, nuclide(n)) for n in names if setup.half_life_h is None)
         ]
     if any(r.limits is not None for r in rates):
         used.append(_CURRIE)

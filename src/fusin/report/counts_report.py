@@ -10,12 +10,12 @@ from typing import Any
 from fusin.assays.counter_files import read_counter_file
 from fusin.assays.counting import NetRate
 from fusin.assays.counting_maps import read_column_map
+from fusin.assays.counting_nuclides import nuclide_rates
 from fusin.assays.counting_runs import CountedRun, RunSetup, correct_run
 from fusin.assays.counting_uncertainty import INTERVAL, Measured
-from fusin.assays.spillover import SpillOver, spill_over_from_standards
-from fusin.errors import InputError
+from fusin.assays.spillover import SpillOver
 from fusin.provenance import NoticeLog, jsonable
-from fusin.report.counts_methods import SPILL_OVER, counting_methods
+from fusin.report.counts_methods import counting_methods
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import counted
 from fusin.report.table_text import shown_columns
@@ -77,8 +77,11 @@ def counts_report(path: Path, *, options: CountsOptions, log: NoticeLog) -> JobO
     """
     chosen = read_column_map(options.column_map) if options.column_map else None
     readings = read_counter_file(path, log, column_map=chosen, date_order=options.run.date_order)
-    run = correct_run(readings, options.run, log)
-    matrix, unmixed = _unmixed(run, options.spill_over)
+    apart = nuclide_rates(readings, options.run, options.spill_over, log) if options.spill_over else None
+    matrix, unmixed = (apart.matrix, apart.rates) if apart else (None, {})
+    # A window with several nuclides has no half-life of its own.
+    run = apart.run if apart else correct_run(readings, options.run, log)
+    summary = _sentences(run, apart is not None)
     records = [_record(r) for r in run.rates]
     frame = to_frame([_row(r) for r in records], RATE_COLUMNS)
     keep = [
@@ -90,7 +93,7 @@ def counts_report(path: Path, *, options: CountsOptions, log: NoticeLog) -> JobO
         for c in shown_columns(frame[keep], RATE_COLUMNS, headings=_HEADINGS)
     )
     table = JobTable(name="rates", title="Net rates", frame=frame, shown=shown)
-    sections = [JobSection(name="rates", title="Net rates", text=_sentences(run), tables=(table,))]
+    sections = [JobSection(name="rates", title="Net rates", text=summary, tables=(table,))]
     if unmixed:
         sections.append(_spill_section(matrix, unmixed))
     document = {
@@ -105,13 +108,11 @@ def counts_report(path: Path, *, options: CountsOptions, log: NoticeLog) -> JobO
             for n, m in found.items()
         ],
     }
+    parameters = {**options.run.to_json(), "spill_over": {n: list(v) for n, v in options.spill_over.items()}}
     inputs = (path,) if options.column_map is None else (path, options.column_map)
     return JobOutput(
-        title="Counts", document=document, sections=tuple(sections), summary=_sentences(run), notices=log.notices,
-        provenance=provenance_of(
-            inputs, options.run.to_json(),
-            (*counting_methods((run,), options.run), *((SPILL_OVER,) if matrix is not None else ())),
-        ),
+        title="Counts", document=document, sections=tuple(sections), summary=summary, notices=log.notices,
+        provenance=provenance_of(inputs, parameters, counting_methods((run,), options.run, options.spill_over)),
     )  # fmt: skip
 
 
@@ -143,11 +144,15 @@ def _row(record: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sentences(run: CountedRun) -> tuple[str, ...]:
+def _sentences(run: CountedRun, separated: bool) -> tuple[str, ...]:
     if run.reference is not None and run.half_life_s is not None:
         when = f"decay-corrected to {run.reference.isoformat(sep=' ', timespec='seconds')} ({run.nuclide})"
     else:
-        when = "not decay-corrected here"
+        when = (
+            "windows not decay-corrected, each nuclide with its own half-life"
+            if separated
+            else "not decay-corrected here"
+        )
     blanks = "; ".join(
         f"{60 * b.rate.value:.4g} cpm" + (f" from {counted(b.n, 'blank')}" if b.n else " as stated")
         for b in run.backgrounds.values()
@@ -156,26 +161,6 @@ def _sentences(run: CountedRun) -> tuple[str, ...]:
         f"{counted(len(run.rates), 'tube count')}, {when}; background {blanks or 'subtracted by the counter'}; "
         f"intervals: {INTERVAL}.",
     )
-
-
-def _unmixed(
-    run: CountedRun, asked: Mapping[str, tuple[str, str]]
-) -> tuple[SpillOver | None, dict[str, dict[str, Measured]]]:
-    """Matrix from the pure standards that are named, and the nuclides of every other tube."""
-    if not asked:
-        return None, {}
-    pooled = run.pooled()
-    tubes = list(dict.fromkeys(tube for tube, _ in pooled))
-    windows = list(dict.fromkeys(window for _, window in pooled))
-    for nuclide, (window, tube) in asked.items():
-        if tube not in tubes or window not in windows:
-            found, needed = (tube, tubes) if tube not in tubes else (window, windows)
-            raise InputError("--spill-over", nuclide, found, "one of " + ", ".join(needed[:12]))
-    by_tube = {t: {w: pooled[t, w] for w in windows if (t, w) in pooled} for t in tubes}
-    standards = {nuclide: by_tube[tube] for nuclide, (_, tube) in asked.items()}
-    matrix = spill_over_from_standards(standards, {nuclide: window for nuclide, (window, _) in asked.items()})
-    used = {tube for _, tube in asked.values()}
-    return matrix, {t: matrix.unmix(rates) for t, rates in by_tube.items() if t not in used}
 
 
 def _matrix_json(matrix: SpillOver | None) -> dict[str, Any] | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fusin.assays.counting_runs import RunSetup
+from fusin.assays.counting_runs import CountedRun, RunSetup
 from fusin.assays.uptake import WellShares, well_shares
-from fusin.assays.uptake_files import UptakeStudy, read_uptake
+from fusin.assays.uptake_files import read_uptake
 from fusin.assays.uptake_groups import ReferenceRatio, UptakeGroup, group_wells, reference_normalised, specific_uptake
 from fusin.assays.uptake_kinetics import Efflux, InternalisationRate, effluxes, internalisation_rates
+from fusin.assays.uptake_shares import holds_shares, read_shares
 from fusin.assays.uptake_tables import WELL_COLUMNS
 from fusin.provenance import Method, NoticeLog, jsonable
 from fusin.report.bench_figures import Course, CoursePoint, course_over_time
@@ -26,6 +27,7 @@ from fusin.report.counts_methods import (
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import Figure
 from fusin.report.table_text import estimate_text, shown_columns
+from fusin.stats.results import Estimate
 from fusin.tabular.rows import to_frame
 
 __all__ = ["UptakeOptions", "uptake_report"]
@@ -59,7 +61,7 @@ class UptakeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Found:
-    study: UptakeStudy
+    runs: Mapping[str, CountedRun]
     shares: tuple[WellShares, ...]
     groups: tuple[UptakeGroup, ...]
     specific: tuple[UptakeGroup, ...]
@@ -76,12 +78,11 @@ def uptake_report(path: Path, *, options: UptakeOptions, log: NoticeLog) -> JobO
     InputError, NotComputable
         When the table cannot be used: one sentence with file, row and column.
     """
-    study = read_uptake(path, options.run, log)
-    shares = well_shares(study.wells, study.standards, log, recovery_limits=options.recovery_limits)
+    runs, shares = _wells(path, options, log)
     groups = group_wells(shares)
     specific = specific_uptake(groups, log)
     found = _Found(
-        study=study, shares=shares, groups=groups, specific=specific,
+        runs=runs, shares=shares, groups=groups, specific=specific,
         normalised=reference_normalised(shares, options.reference, log) if options.reference else (),
         rates=internalisation_rates(shares, log), efflux=effluxes(shares, log),
     )  # fmt: skip
@@ -92,8 +93,18 @@ def uptake_report(path: Path, *, options: UptakeOptions, log: NoticeLog) -> JobO
     )  # fmt: skip
 
 
+def _wells(
+    path: Path, options: UptakeOptions, log: NoticeLog
+) -> tuple[Mapping[str, CountedRun], tuple[WellShares, ...]]:
+    """Shares from counts, or those that the table holds ready."""
+    if holds_shares(path):
+        return {}, read_shares(path, log)
+    study = read_uptake(path, options.run, log)
+    return study.runs, well_shares(study.wells, study.standards, log, recovery_limits=options.recovery_limits)
+
+
 def _methods(found: _Found, options: UptakeOptions) -> tuple[Method, ...]:
-    used = [*counting_methods(found.study.runs.values(), options.run), T_INTERVAL]
+    used = [*counting_methods(found.runs.values(), options.run), T_INTERVAL]
     used += [WELCH_DIFFERENCE] if found.specific or found.rates else []
     used += [FIELLER] if found.normalised else []
     used += [INTERNALISATION] if found.rates else []
@@ -113,14 +124,17 @@ def _document(found: _Found, options: UptakeOptions) -> dict[str, Any]:
         "internalisation_rate": [r.to_json() for r in found.rates],
         "efflux": [e.to_json() for e in found.efflux],
         "recovery": {"limits": [low, high], "checked": len(recovered), "outside": outside},
-        "runs": [{"nuclide": n, "reference_time": jsonable(r.reference)} for n, r in found.study.runs.items()],
+        "runs": [{"nuclide": n, "reference_time": jsonable(r.reference)} for n, r in found.runs.items()],
     }
 
 
 def _summary(found: _Found, options: UptakeOptions) -> tuple[str, ...]:
     recovered = [s.recovery_percent.value for s in found.shares if s.recovery_percent is not None]
     low, high = options.recovery_limits
-    lines = [f"{len(found.shares)} wells; intervals of single wells: counting, with the shared total; of means: t."]
+    single = (
+        "intervals of single wells: counting, with the shared total" if found.runs else "shares as the table gives them"
+    )
+    lines = [f"{len(found.shares)} wells; {single}; of means: t."]
     if recovered:
         outside = sum(not low <= r <= high for r in recovered)
         lines.append(
@@ -131,9 +145,16 @@ def _summary(found: _Found, options: UptakeOptions) -> tuple[str, ...]:
         kind = "specific" if r.specific else "total, not specific"
         lines.append(f"{_of(r.tracer)}internalisation rate ({kind}) {estimate_text(r.rate, method=True)} per min.")
     for e in found.efflux:
-        half_life = estimate_text(e.half_life, method=True)
-        lines.append(f"{_of(e.tracer)}efflux: {estimate_text(e.plateau)} % retained, half-life {half_life} min.")
+        lines.append(
+            f"{_of(e.tracer)}efflux: {_said(e.plateau)} % retained, half-life {_said(e.half_life)} min [{e.rate.method}]."
+        )
     return tuple(lines)
+
+
+def _said(e: Estimate) -> str:
+    """A value with its interval, or why it has none; a value alone would be taken for a result."""
+    text = estimate_text(e)
+    return text if (e.low is not None and e.high is not None) or not e.note else f"{text} ({e.note})"
 
 
 def _of(tracer: str) -> str:
@@ -144,7 +165,7 @@ def _sections(found: _Found, summary: tuple[str, ...]) -> tuple[JobSection, ...]
     wells = to_frame([_flat(s) for s in found.shares], WELL_COLUMNS)
     every = JobTable(name="wells", title="Wells", frame=wells, on_page=False)
     plain, scaled = _by_unit(found.groups)
-    shown = _group_tables("groups", "Means of replicates", plain)
+    shown = _group_tables("groups", "Means of replicates", plain) if plain else ()
     out = [JobSection(name="uptake", title="Uptake", text=summary, tables=(*shown, every), figures=_figures(found))]
     plain, specific = _by_unit(found.specific)
     if plain:
