@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,11 +22,18 @@ from fusin.radiopharmacy.batch_record import (
     sign_batch,
     status_of,
 )
-from fusin.radiopharmacy.record import Record
+from fusin.radiopharmacy.record import GENESIS, Record, entry_hash
 from fusin.radiopharmacy.record_verify import verify_record
 from fusin.radiopharmacy.release import assess
 from fusin.radiopharmacy.release_states import PERMITTED, STATES, state_of
-from fusin.radiopharmacy.signature import load_private_key, load_public_key, new_key, verify_signature, write_key
+from fusin.radiopharmacy.signature import (
+    canonical_bytes,
+    load_private_key,
+    load_public_key,
+    new_key,
+    verify_signature,
+    write_key,
+)
 from fusin.radiopharmacy.specification import find_specification
 from fusin.radiopharmacy.synthetic_batch import DANIEL_2023, SyntheticBatch, batch_text
 
@@ -227,3 +236,130 @@ def test_a_batch_past_its_expiry_is_not_released(record, zone):
         advance(record, "B1", now=END + timedelta(minutes=70), **late)
     assert refusal.value.code == "BATCH_EXPIRED"
     assert advance(record, "B1", now=END + timedelta(minutes=60), **late).state == "released"
+
+
+def behind(record, *bodies, edit=None):
+    """Rewrite the record behind its back with right hashes: edited where asked, with further entries, as a colleague could."""
+    db = sqlite3.connect(record.path)
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        db.execute(f"DROP TRIGGER {name}")
+    rows = [json.loads(b) for (b,) in db.execute("SELECT body FROM entries ORDER BY seq")]
+    prev, made = GENESIS, []
+    for seq, body in enumerate([*rows, *bodies], start=1):
+        text = canonical_bytes({**(edit(body) if edit else body), "seq": seq})
+        made.append((seq, prev, text.decode(), entry_hash(prev, text)))
+        prev = made[-1][3]
+    db.execute("DELETE FROM entries")
+    db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", made)
+    db.execute("UPDATE heads SET seq = ?, hash = ?", (made[-1][0], made[-1][3]))
+    db.commit()
+    db.close()
+
+
+def bodies_of(record, action):
+    return [dict(e.body) for e in record.entries() if e.action == action]
+
+
+def first_break(record):
+    found = verify_record(record.path)
+    return (found.breaks[0].kind, found.breaks[0].sentence) if found.breaks else None
+
+
+def test_every_step_of_a_batch_keeps_the_rules_that_verification_asks_for(record):
+    go(record, "in-process", "qc")
+    sign_batch(record, "B1", meaning="QC approval", key=OTHER, now=END, actor="Q. Analyst")
+    go(record, "released")
+    entered(record, text_of(ge68_percent="1.48e-5"), reason="results after release", released=True)
+    go(record, "closed")
+    assert first_break(record) is None
+
+
+def test_a_release_that_nobody_signed_is_found(record):
+    go(record, "in-process", "qc")
+    step = {**bodies_of(record, "batch moved")[-1], "data": {"from": "qc", "to": "released"}, "actor": "R. Releaser"}
+    behind(record, step)
+    assert first_break(record) == ("not-permitted", "entry 6 moves batch B1 to released and nobody signed it")
+
+
+def test_a_signature_that_is_copied_to_another_batch_is_found(record):
+    go(record, "in-process", "qc", "released")
+    other = text_of().replace('number = "B1"', 'number = "B2"')
+    entered(record, other)
+    for step in ("in-process", "qc"):
+        advance(record, "B2", to=step, now=END, actor="M. Maker", reason="next")
+    copied = [{**b, "batch": "B2"} for b in (bodies_of(record, "batch moved")[2], bodies_of(record, "signature")[0])]
+    behind(record, *copied)
+    kinds = {b.seq: b.kind for b in verify_record(record.path).breaks}
+    assert set(kinds) == {12, 13}, "the step that lacks a signature of its own, and the signature of the other batch"
+    assert kinds[13] == "signature"
+
+
+def test_a_release_by_its_maker_is_found_though_it_is_signed(record):
+    """Somebody with a key of their own and the file goes round the program."""
+    go(record, "in-process", "qc")
+    status = status_of(record, "B1")
+    record.append(
+        "batch moved", now=END, actor="M. Maker", batch="B1", reason="x", data={"from": "qc", "to": "released"}
+    )
+    record.sign(KEY, meaning="released", batch="B1", content_sha256=status.content_sha256, now=END, actor="M. Maker")
+    kind, sentence = first_break(record)
+    assert kind == "not-permitted"
+    assert "M. Maker made the batch" in sentence
+
+
+def test_a_key_that_signs_under_two_names_is_found(record):
+    content = status_of(record, "B1").content_sha256
+    for name in ("R. Releaser", "Somebody Else"):
+        record.sign(KEY, meaning="review", batch="B1", content_sha256=content, now=END, actor=name)
+    assert first_break(record) == ("not-permitted", "entry 5 is signed by Somebody Else with the key of R. Releaser")
+
+
+def test_a_signature_on_another_content_is_found(record):
+    record.sign(KEY, meaning="review", batch="B1", content_sha256="ab", now=END, actor="R. Releaser")
+    assert first_break(record)[0] == "signature"
+
+
+def test_the_hash_of_its_content_names_the_edited_batch_though_the_chain_was_built_anew(record):
+    go(record, "in-process", "qc", "released")
+    behind(record, edit=lambda body: json.loads(json.dumps(body).replace("6.5", "7.5")))
+    assert verify_record(record.path).breaks[0].seq == 2
+    assert "content of batch B1" in first_break(record)[1]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda record: entered(record, text_of(ge68_percent="1.48e-5"), reason="x"),
+        lambda record: go(record, "released"),
+        lambda record: sign_batch(record, "B1", meaning="review", key=OTHER, now=END, actor="Q. Analyst"),
+    ],
+    ids=["enter", "advance", "sign"],
+)
+def test_nothing_is_signed_on_top_of_a_change(record, write):
+    """A decision that was edited from hold to release must not be released: the chain behind it no longer holds."""
+    go(record, "in-process", "qc")
+    db = sqlite3.connect(record.path)
+    db.execute("DROP TRIGGER entries_are_not_edited")
+    db.execute("UPDATE entries SET body = replace(body, '6.5', '7.5') WHERE seq = 2")
+    db.commit()
+    db.close()
+    with pytest.raises(Refused) as refusal:
+        write(record)
+    assert refusal.value.code == "RECORD_NOT_INTACT"
+    assert "entry 2" in str(refusal.value)
+
+
+def test_a_cut_bundle_is_found_through_its_head(record, tmp_path):
+    export_record(record, tmp_path / "bundle")
+    lines = tmp_path / "bundle" / "entries.jsonl"
+    lines.write_text("\n".join(lines.read_text().splitlines()[:-1]) + "\n")
+    assert verify_record(tmp_path / "bundle").breaks[0].kind == "truncated"
+
+
+def test_a_record_is_read_without_being_written(record):
+    before = record.path.read_bytes()
+    with Record.reading(record.path) as found:
+        assert [e.seq for e in found.entries()] == [1, 2, 3]
+        with pytest.raises(InputError, match="readonly"):
+            found.append("note", now=END, actor="x")
+    assert record.path.read_bytes() == before

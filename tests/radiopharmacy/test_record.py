@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import signal
 import sqlite3
 import subprocess
@@ -19,7 +20,8 @@ import pytest
 from fusin.errors import InputError
 from fusin.radiopharmacy.batch import RawFile
 from fusin.radiopharmacy.record import GENESIS, Record, entry_hash
-from fusin.radiopharmacy.record_verify import parse_head, read_checkpoint, trusted_keys, verify_record
+from fusin.radiopharmacy.record_source import read_checkpoint
+from fusin.radiopharmacy.record_verify import parse_head, trusted_keys, verify_record
 from fusin.radiopharmacy.signature import canonical_bytes, new_key
 
 NOW = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
@@ -338,6 +340,86 @@ def test_heads_and_keys_are_refused_unless_they_are_some(tmp_path):
         read_checkpoint(bad)
 
 
+def test_a_signature_that_is_replayed_later_does_not_count(path):
+    """It holds for its bytes; the entry around it says another number than the one that was signed."""
+    _, _, body, _ = rows_of(path)[7]
+    _append(path, json.loads(body))
+    assert first_break(path, keys=[KEY.public_hex]) == (10, "signature")
+
+
+@pytest.mark.parametrize("field", ["actor", "batch", "reason", "time"])
+def test_the_entry_around_a_signature_says_what_was_signed(path, field):
+    """Without its checkpoint nothing but the signature itself covers the last signed entry."""
+    rebuilt(path, edit=lambda seq, body: {**body, field: "2026"} if seq == 8 else body)
+    tamper(path, ("DELETE FROM checkpoints", ()))
+    assert first_break(path) == (8, "signature")
+
+
+def test_a_missing_checkpoint_of_a_signature_is_found(path):
+    tamper(path, ("DELETE FROM checkpoints", ()))
+    assert first_break(path) == (8, "deleted")
+
+
+def test_a_missing_note_of_the_head_is_found(path):
+    tamper(path, ("DELETE FROM heads", ()))
+    assert first_break(path) == (10, "truncated")
+
+
+def test_an_entry_that_stands_twice_is_found(path):
+    row = rows_of(path)[2]
+    tamper(
+        path, ("ALTER TABLE entries RENAME TO was", ()), ("CREATE TABLE entries (seq, prev, body, hash)", ()),
+        ("INSERT INTO entries SELECT * FROM was", ()), ("INSERT INTO entries VALUES (?, ?, ?, ?)", row),
+    )  # fmt: skip
+    assert first_break(path) == (3, "inserted")
+
+
+def test_what_cannot_be_seen_is_said_until_it_is_given_from_elsewhere(path):
+    rows = rows_of(path)
+    alone = " ".join(verify_record(path).cannot_see)
+    assert "older copy" in alone
+    assert "keep elsewhere" in alone
+    assert "entries after 8" in alone
+    head = (9, rows[-1][3])
+    given = " ".join(verify_record(path, keys=[KEY.public_hex], head=head).cannot_see)
+    assert "older copy" not in given
+    assert "--key" not in given
+    stranger = new_key(hashlib.sha256(b"stranger").digest()).public_hex
+    assert any(stranger[:16] in s for s in verify_record(path, keys=[KEY.public_hex, stranger]).cannot_see)
+
+
+def test_removed_triggers_are_a_remark_and_no_finding(path):
+    tamper(path)
+    found = verify_record(path)
+    assert found.intact
+    assert "triggers" in found.remarks[0]
+
+
+def test_an_older_copy_in_the_place_of_the_record_needs_what_was_kept_elsewhere(path):
+    older = path.read_bytes()
+    with Record(path, now=NOW, actor="x") as record:
+        entry = record.append("note", now=NOW, actor="x")
+    path.write_bytes(older)
+    assert verify_record(path).intact, "the page says so"
+    assert first_break(path, head=(entry.seq, entry.hash)) == (10, "truncated")
+
+
+def test_a_head_is_read_with_the_marks_that_a_pdf_puts_between_its_digits():
+    digest = "ab" * 32
+    assert parse_head(" 12:" + "\u200b".join(digest) + "\n") == (12, digest)
+
+
+def _append(path, body):
+    """Append an entry behind the record's back, with a right hash and a right head."""
+    seq, _, _, prev = rows_of(path)[-1]
+    text = canonical_bytes({**body, "seq": seq + 1})
+    digest = entry_hash(prev, text)
+    tamper(
+        path, ("INSERT INTO entries VALUES (?, ?, ?, ?)", (seq + 1, prev, text.decode(), digest)),
+        ("UPDATE heads SET seq = ?, hash = ?", (seq + 1, digest)),
+    )  # fmt: skip
+
+
 def _write_until_killed(path, pipe):
     """Append, and sign every third entry; tell what was acknowledged only after it was."""
     with Record(path, now=NOW, actor="writer") as record:
@@ -364,6 +446,9 @@ def _kill(path, rng):
         finally:
             os._exit(1)
     os.close(writing)
+    if rng.random() < 0.75:
+        # Most writers are killed after their first entry, however slow the machine; the others perhaps while they open.
+        select.select([reading], [], [], 30.0)
     time.sleep(rng.uniform(0.0, 0.03))
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
@@ -394,7 +479,7 @@ def test_no_kill_in_mid_write_breaks_the_chain_or_loses_an_acknowledged_entry(tm
     """200 writers are killed with SIGKILL at random moments. They are forked in a process of its own without threads."""
     done = subprocess.run([sys.executable, __file__, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > KILLS, "the writers wrote"
+    assert int(done.stdout) > KILLS // 2, "the writers wrote"
 
 
 if __name__ == "__main__":

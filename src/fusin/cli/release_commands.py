@@ -242,7 +242,8 @@ def verify(
     Example: fusin release verify fusin-demo/vial/record.fusin
     """
     from fusin.provenance import NoticeLog
-    from fusin.radiopharmacy.record_verify import parse_head, read_checkpoint, trusted_keys, verify_record
+    from fusin.radiopharmacy.record_source import read_checkpoint
+    from fusin.radiopharmacy.record_verify import parse_head, trusted_keys, verify_record
     from fusin.report.release_report import verification_report
 
     points = [p for path in checkpoint or () for p in read_checkpoint(path)]
@@ -265,8 +266,9 @@ def export(
     Example: fusin release export fusin-demo/vial/record.fusin --out bundle
     """
     from fusin.radiopharmacy.batch_record import export_record
+    from fusin.radiopharmacy.record import Record
 
-    with _opened(record, actor) as found:
+    with Record.reading(record) as found:
         written = export_record(found, out)
     say(talk(), f"{len(written)} files in {out}; fusin release verify {out} checks them.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from fusin.files import write_bytes_atomically
 from fusin.provenance import NoticeLog, versions
 from fusin.radiopharmacy.batch import Batch
 from fusin.radiopharmacy.record import Entry, Record
+from fusin.radiopharmacy.record_rules import content_hash
+from fusin.radiopharmacy.record_verify import first_break_of
 from fusin.radiopharmacy.release import Release
-from fusin.radiopharmacy.release_states import State, check_transition, state_of
+from fusin.radiopharmacy.release_states import SIGNED_STATES, State, check_transition, state_of
 from fusin.radiopharmacy.signature import KeyPair, canonical_bytes, fingerprint
 from fusin.radiopharmacy.specification import Specification
 
@@ -39,6 +40,7 @@ _README = """Export of a fusin record, verifiable without the program that wrote
 
 entries.jsonl     one entry per line: seq, prev, body (canonical JSON as text), hash
 checkpoints.json  signed heads
+head.json         number and hash of the last entry when this was exported; unsigned
 files/            raw files, each named by its SHA-256
 keys.json         public keys (Ed25519) that signed, with the names they signed under
 
@@ -115,11 +117,8 @@ class BatchStatus:
 
 def content_sha256(batch: Batch, specification: Specification) -> str:
     """Hash of everything that a signature on a batch covers: the record as read, its raw files, its specification."""
-    content = {
-        "document": batch.document, "files": sorted(f.sha256 for f in batch.raw_files()),
-        "specification": {"name": specification.name, "sha256": specification.sha256},
-    }  # fmt: skip
-    return hashlib.sha256(canonical_bytes(content)).hexdigest()
+    named = {"name": specification.name, "sha256": specification.sha256}
+    return content_hash(batch.document, [f.sha256 for f in batch.raw_files()], named)
 
 
 def status_of(record: Record, number: str) -> BatchStatus | None:
@@ -173,6 +172,7 @@ def enter(record: Record, release: Release, *, now: datetime, actor: str, reason
         For a change without a reason, and a specification that changed under its version.
     """
     with record.together():
+        _refuse_damaged(record)
         batch, specification = release.batch, release.specification
         sha, before = content_sha256(batch, specification), status_of(record, batch.number)
         files = batch.raw_files()
@@ -186,21 +186,11 @@ def enter(record: Record, release: Release, *, now: datetime, actor: str, reason
             )
         elif before.content_sha256 != sha:
             _refuse_silent_specification(before, specification)
-            changed = list(changes_between(before.document, batch.document))
-            if not reason.strip():
-                shown = ", ".join(str(c["field"]) for c in changed[:3]) or "a raw file"
-                raise InputError(
-                    batch.where, "reason", f"{len(changed)} changed fields ({shown})", "why they changed (--reason)"
-                )
+            changes = _changes(before, batch, reason)
             record.append(
-                "batch changed",
-                now=now,
-                actor=actor,
-                batch=batch.number,
-                reason=reason,
-                data={**data, "changes": changed},
+                "batch changed", now=now, actor=actor, batch=batch.number, reason=reason, data={**data, "changes": changes},
                 files=files,
-            )
+            )  # fmt: skip
             if any(s.holds for s in before.signatures):
                 log.warning(
                     "SIGNATURES_ENDED", f"the change ends the signatures on batch {batch.number}: they cover the content before it",
@@ -232,12 +222,13 @@ def advance(
         When the sequence, the decision, the roles or a missing signature stand against it.
     """
     with record.together():
+        _refuse_damaged(record)
         status = known_status(record, number)
         check_transition(
             status.state, to, decision=status.decision, gates=status.gates, open_tests=status.open_tests, actor=actor,
             maker=status.maker, reason=reason,
         )  # fmt: skip
-        if key is None and to in ("released", "conditionally-released", "rejected", "recalled"):
+        if key is None and to in SIGNED_STATES:
             raise Refused(f"the step to {to}", "nobody signs it", "a signature (--key)", "SIGNATURE_MISSING")
         if to in ("released", "conditionally-released"):
             _refuse_expired(status, now)
@@ -282,6 +273,7 @@ def sign_batch(
     with record.together():
         if not meaning.strip():
             raise InputError("signature", "--meaning", "nothing", "what the signature means, such as 'QC approval'")
+        _refuse_damaged(record)
         status = known_status(record, number)
         _refuse_foreign_key(record, key, actor)
         record.sign(
@@ -330,7 +322,10 @@ def export_record(record: Record, folder: Path) -> tuple[Path, ...]:
         if entry["action"] == "signature":
             keys[entry["data"]["key"]] = entry["data"]["signer"]
     points = [p.to_json() for p in record.checkpoints()]
+    last = record.noted_head() or (0, "")
+    noted = json.dumps({"seq": last[0], "hash": last[1]}, indent=2) + "\n"
     written = [
+        write_bytes_atomically(folder / "head.json", noted.encode("utf-8")),
         write_bytes_atomically(folder / "entries.jsonl", ("\n".join(lines) + "\n").encode("utf-8")),
         write_bytes_atomically(folder / "checkpoints.json", (json.dumps(points, indent=2) + "\n").encode("utf-8")),
         write_bytes_atomically(
@@ -359,6 +354,17 @@ def changes_between(before: Any, after: Any, path: str = "") -> Iterator[dict[st
         yield {"field": path, "old": before, "new": after}
 
 
+def _changes(before: BatchStatus, batch: Batch, reason: str) -> list[dict[str, Any]]:
+    """Fields that changed since the batch was entered; they need a reason."""
+    changed = list(changes_between(before.document, batch.document))
+    if not reason.strip():
+        shown = ", ".join(str(c["field"]) for c in changed[:3]) or "a raw file"
+        raise InputError(
+            batch.where, "reason", f"{len(changed)} changed fields ({shown})", "why they changed (--reason)"
+        )
+    return changed
+
+
 def _file(name: str, sha256: str, size: int) -> dict[str, Any]:
     return {"name": name, "sha256": sha256, "size": size}
 
@@ -383,6 +389,16 @@ def _refuse_silent_specification(before: BatchStatus, specification: Specificati
 def _same_assessment(record: Record, number: str, assessment: Mapping[str, Any]) -> bool:
     last = next((e for e in reversed(list(record.entries(number))) if e.action == "batch assessed"), None)
     return last is not None and canonical_bytes(last.data) == canonical_bytes(assessment)
+
+
+def _refuse_damaged(record: Record) -> None:
+    """Nothing is written or signed on top of a change: it would look as if the signer had seen and covered it."""
+    found = first_break_of(record)
+    if found is not None:
+        raise Refused(
+            "a further entry", f"{record.path.name} is not intact at entry {found.seq} ({found.kind}): {found.sentence}",
+            "a look at fusin release verify, and a copy from before", "RECORD_NOT_INTACT",
+        )  # fmt: skip
 
 
 def _refuse_expired(status: BatchStatus, now: datetime) -> None:

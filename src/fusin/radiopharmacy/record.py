@@ -24,9 +24,10 @@ from typing import Any, Self
 
 from fusin.errors import InputError
 from fusin.radiopharmacy.batch import RawFile
+from fusin.radiopharmacy.record_log import log_of
 from fusin.radiopharmacy.signature import KeyPair, canonical_bytes
 
-__all__ = ["GENESIS", "Checkpoint", "Entry", "Record", "entry_hash", "open_readonly", "signed_payload"]
+__all__ = ["GENESIS", "GUARDS", "Checkpoint", "Entry", "Record", "entry_hash", "open_readonly", "signed_payload"]
 
 GENESIS = "0" * 64
 """Hash that stands before the first entry."""
@@ -44,6 +45,11 @@ CREATE TRIGGER IF NOT EXISTS entries_are_not_deleted BEFORE DELETE ON entries BE
 CREATE TRIGGER IF NOT EXISTS files_are_not_edited BEFORE UPDATE ON files BEGIN SELECT RAISE(ABORT, 'append-only'); END;
 CREATE TRIGGER IF NOT EXISTS files_are_not_deleted BEFORE DELETE ON files BEGIN SELECT RAISE(ABORT, 'append-only'); END;
 """
+GUARDS = frozenset(
+    f"{table}_are_not_{what}" for table in ("entries", "files") for what in ("edited", "deleted")
+)  # fmt: skip
+"""Triggers that keep other programs from editing by plain SQL."""
+
 _TABLES = frozenset({"entries", "files", "checkpoints", "heads"})
 
 
@@ -142,6 +148,19 @@ class Record:
             self._db.close()
             raise
 
+    @classmethod
+    def reading(cls, path: Path) -> Self:
+        """A record that is only read, also from a medium that cannot be written.
+
+        Raises
+        ------
+        InputError
+            For a file that is absent or no record.
+        """
+        record = cls.__new__(cls)
+        record.path, record._depth, record._db = path, 0, open_readonly(path)
+        return record
+
     def __enter__(self) -> Self:
         return self
 
@@ -203,7 +222,7 @@ class Record:
             head = self.head()
             data = {
                 "meaning": meaning, "signer": actor, "content_sha256": content_sha256, "batch": batch, "signed_seq": head.seq,
-                "signed_hash": head.hash, "time": _utc(now), "key": key.public_hex,
+                "signed_hash": head.hash, "time": _utc(now), "key": key.public_hex, "reason": reason.strip(),
             }  # fmt: skip
             signature = key.sign(signed_payload(data))
             entry = self._put(
@@ -241,6 +260,11 @@ class Record:
                 seq=int(row[0]), hash=str(row[1]), time=str(row[2]), key=str(row[3]), signature=str(row[4])
             )
 
+    def noted_head(self) -> tuple[int, str] | None:
+        """Number and hash of the last entry as the record notes them; None where the note is gone."""
+        row = self._db.execute("SELECT seq, hash FROM heads").fetchone()
+        return None if row is None else (int(row[0]), str(row[1]))
+
     def file(self, sha256: str) -> bytes | None:
         """The content of a raw file, or None."""
         row = self._db.execute("SELECT content FROM files WHERE sha256 = ?", (sha256,)).fetchone()
@@ -254,10 +278,7 @@ class Record:
         if action.endswith("changed") and not reason.strip():
             raise InputError("record", "reason", "nothing", "why it was changed (--reason)")
         last = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-        noted = self._db.execute("SELECT seq, hash FROM heads").fetchone()
-        if (None if last is None else (int(last[0]), str(last[1]))) != (
-            None if noted is None else (int(noted[0]), str(noted[1]))
-        ):
+        if (None if last is None else (int(last[0]), str(last[1]))) != self.noted_head():
             # Writing on would bury a truncation under new entries.
             raise InputError(
                 self.path.name, "--record", "a last entry that is not the one noted", "fusin release verify first"
@@ -323,9 +344,11 @@ def open_readonly(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise InputError(path.name, "record", "nothing", "a record made by fusin release --record")
     _refuse_foreign(path)
-    for options in ("mode=ro", "mode=ro&immutable=1"):
+    log = log_of(path)
+    ways = ["mode=ro"] if log.is_file() and log.stat().st_size else ["mode=ro", "mode=ro&immutable=1"]
+    for options in ways:
         try:
-            # Without write access to the folder SQLite cannot map the log; an immutable view then still reads the file.
+            # Without write access to the folder SQLite cannot map a log; an immutable view reads a file that has none.
             db = sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True, isolation_level=None)
             tables = {str(r[0]) for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         except (sqlite3.Error, ValueError):
@@ -336,6 +359,11 @@ def open_readonly(path: Path) -> sqlite3.Connection:
                 path.name, "record", "a database without entries", "a record made by fusin release --record"
             )
         return db
+    if len(ways) == 1:
+        raise InputError(
+            path.name, "record", f"a log beside it ({log.name}) that cannot be read from here, or a damaged database",
+            "a copy of both files in a folder that can be written to",
+        )  # fmt: skip
     raise InputError(path.name, "record", "a damaged database", "an undamaged copy of the record")
 
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from fusin.errors import InputError
-from fusin.radiopharmacy.record import GENESIS, Checkpoint, entry_hash, open_readonly, signed_payload
+from fusin.radiopharmacy.record import GENESIS, Checkpoint, Record, entry_hash, signed_payload
+from fusin.radiopharmacy.record_rules import broken_rules
+from fusin.radiopharmacy.record_source import Stored, read_bundle, read_database
 from fusin.radiopharmacy.signature import canonical_text, load_public_key, verify_signature
 
-__all__ = ["Break", "Verification", "parse_head", "read_checkpoint", "trusted_keys", "verify_record"]
+__all__ = [
+    "Break",
+    "Verification",
+    "first_break_of",
+    "parse_head",
+    "trusted_keys",
+    "verify_record",
+]
 
 Kind = Literal[
-    "edited", "deleted", "reordered", "truncated", "inserted", "raw-file", "signature", "unknown-key", "unreadable"
-]
+    "edited", "deleted", "reordered", "truncated", "inserted", "raw-file", "signature", "unknown-key", "unreadable",
+    "not-permitted",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +61,10 @@ class Verification:
     head_seq, head_hash : the last entry
     keys : public keys that signed, and whether each was given from outside
     anchored_seq : last entry that a signature or checkpoint of a trusted key covers; 0 when none
+    signers : names under which each key signed
     clock_steps : entries whose time lies before that of the entry before them
+    remarks : what was noticed and proves nothing by itself
+    cannot_see : what this verification cannot tell, and what would
     """
 
     intact: bool
@@ -66,7 +77,10 @@ class Verification:
     head_hash: str
     keys: Mapping[str, bool] = field(default_factory=dict)
     anchored_seq: int = 0
+    signers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     clock_steps: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
+    cannot_see: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract of ``fusin release verify``."""
@@ -74,8 +88,9 @@ class Verification:
             "intact": self.intact, "first_break": self.breaks[0].to_json() if self.breaks else None,
             "breaks": [b.to_json() for b in self.breaks], "entries": self.entries, "signatures": self.signatures,
             "checkpoints": self.checkpoints, "files": self.files, "head": {"seq": self.head_seq, "hash": self.head_hash},
-            "keys": [{"key": k, "trusted": t} for k, t in self.keys.items()], "anchored_seq": self.anchored_seq,
-            "clock_steps": list(self.clock_steps),
+            "keys": [{"key": k, "trusted": t, "signers": list(self.signers.get(k, ()))} for k, t in self.keys.items()],
+            "anchored_seq": self.anchored_seq, "clock_steps": list(self.clock_steps), "remarks": list(self.remarks),
+            "cannot_see": list(self.cannot_see),
         }  # fmt: skip
 
 
@@ -119,99 +134,64 @@ def verify_record(
     InputError
         For what is no record.
     """
-    rows, files, inside, marked, unreadable = _bundle(path) if path.is_dir() else _database(path)
-    chain = _Chain(rows)
-    if unreadable:
-        chain.breaks.append(Break(seq=len(rows) + 1, kind="unreadable", sentence=unreadable))
+    read = read_bundle(path) if path.is_dir() else read_database(path)
+    chain = _Chain(read.rows)
+    if read.trouble:
+        chain.breaks.append(Break(seq=len(read.rows) + 1, kind="unreadable", sentence=read.trouble))
     _walk(chain)
-    seen, signed, anchored = _signatures(chain, keys)
-    points = [*inside, *checkpoints]
-    anchored = max([anchored, *_checkpoints(chain, points, keys, seen)])
-    _truncation(chain, points, marked, head)
-    _files(chain, files)
-    last = rows[-1] if rows else (0, "", "", GENESIS)
+    seen, anchored = _signatures(chain, keys, (*read.points, *checkpoints))
+    anchored = max([anchored, *_checkpoints(chain, (*read.points, *checkpoints), keys, seen)])
+    _truncation(chain, (*read.points, *checkpoints), read, head)
+    _files(chain, read.files)
+    last = read.rows[-1] if read.rows else (0, "", "", GENESIS)
     breaks = tuple(sorted(chain.breaks, key=lambda b: b.seq))
+    signers = _signers(chain)
+    outside = max([p.seq for p in checkpoints] + ([head[0]] if head else []), default=0)
     return Verification(
-        intact=not breaks, breaks=breaks, entries=len(rows), signatures=signed, checkpoints=len(points), files=len(files),
-        head_seq=last[0], head_hash=last[3], keys=seen, anchored_seq=anchored, clock_steps=tuple(_clock_steps(chain)),
+        intact=not breaks, breaks=breaks, entries=len(read.rows), signatures=sum(len(v) for v in signers.values()),
+        checkpoints=len(read.points) + len(checkpoints), files=len(read.files), head_seq=last[0], head_hash=last[3], keys=seen,
+        anchored_seq=anchored, signers={k: tuple(dict.fromkeys(v)) for k, v in signers.items()},
+        clock_steps=tuple(_clock_steps(chain)), remarks=read.remarks,
+        cannot_see=tuple(_unseen(last[0], anchored, outside, keys, signers)),
     )  # fmt: skip
 
 
-def read_checkpoint(path: Path) -> tuple[Checkpoint, ...]:
-    """Checkpoints of a file: one JSON object, or a list of them.
-
-    Raises
-    ------
-    InputError
-        For anything else.
-    """
-    try:
-        found = json.loads(path.read_bytes().decode("utf-8-sig"))
-        listed = found if isinstance(found, list) else [found]
-        return tuple(_point(row) for row in listed)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as err:
-        raise InputError(
-            path.name, "--checkpoint", "no checkpoint", "a file written by fusin release sign or export"
-        ) from err
+def first_break_of(record: Record) -> Break | None:
+    """The first entry of an open record that is not what was written, without its raw files; None when all hold."""
+    read = Stored(rows=list(record.rows()), points=tuple(record.checkpoints()), marked=record.noted_head(), noting=True)
+    chain = _Chain(read.rows)
+    _walk(chain)
+    _signatures(chain, (), read.points)
+    list(_checkpoints(chain, read.points, (), {}))
+    _truncation(chain, read.points, read, None)
+    return min(chain.breaks, key=lambda b: b.seq, default=None)
 
 
-def _point(row: Mapping[str, Any]) -> Checkpoint:
-    return Checkpoint(
-        seq=int(row["seq"]),
-        hash=str(row["hash"]),
-        time=str(row["time"]),
-        key=str(row["key"]),
-        signature=str(row["signature"]),
-    )
-
-
-_Read = tuple[list[tuple[int, str, str, str]], dict[str, str], list[Checkpoint], tuple[int, str] | None, str]
-
-
-def _database(path: Path) -> _Read:
-    db = open_readonly(path)
-    rows: list[tuple[int, str, str, str]] = []
-    files: dict[str, str] = {}
-    points: list[Checkpoint] = []
-    marked: tuple[int, str] | None = None
-    trouble = ""
-    try:
-        for row in db.execute("SELECT seq, prev, body, hash FROM entries ORDER BY rowid"):
-            rows.append((int(row[0]), str(row[1]), str(row[2]), str(row[3])))
-        for sha, content in db.execute("SELECT sha256, content FROM files"):
-            data = content if isinstance(content, bytes) else str(content).encode("utf-8")
-            files[str(sha)] = hashlib.sha256(data).hexdigest()
-        for row in db.execute("SELECT seq, hash, time, key, signature FROM checkpoints ORDER BY seq"):
-            points.append(
-                Checkpoint(seq=int(row[0]), hash=str(row[1]), time=str(row[2]), key=str(row[3]), signature=str(row[4]))
-            )
-        found = db.execute("SELECT seq, hash FROM heads").fetchone()
-        marked = None if found is None else (int(found[0]), str(found[1]))
-    except (sqlite3.Error, ValueError, TypeError) as err:
-        trouble = f"the database cannot be read on: {err}"
-    finally:
-        db.close()
-    return rows, files, points, marked, trouble
-
-
-def _bundle(folder: Path) -> _Read:
-    """The same from an exported folder, which needs no database to be verified."""
-    lines = folder / "entries.jsonl"
-    if not lines.is_file():
-        raise InputError(folder.name, "bundle", "no entries.jsonl", "a folder written by fusin release export")
-    rows: list[tuple[int, str, str, str]] = []
-    trouble = ""
-    try:
-        for line in lines.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            rows.append((int(row["seq"]), str(row["prev"]), str(row["body"]), str(row["hash"])))
-    except (ValueError, KeyError, TypeError, RecursionError) as err:
-        trouble = f"line {len(rows) + 1} of entries.jsonl cannot be read: {err}"
-    files = {
-        p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((folder / "files").glob("*")) if p.is_file()
-    }
-    points = read_checkpoint(folder / "checkpoints.json") if (folder / "checkpoints.json").is_file() else ()
-    return rows, files, list(points), None, trouble
+def _unseen(
+    last: int, anchored: int, outside: int, keys: Collection[str], signers: Mapping[str, list[str]]
+) -> Iterator[str]:
+    """What nobody can tell from what was given, and what would tell it."""
+    if anchored < last:
+        bare = (
+            f"entries after {anchored} are covered by no signature"
+            if anchored
+            else "no entry is covered by a signature that holds"
+        )
+        yield f"{bare}: who holds the file can rewrite them and build the chain anew"
+    if not keys:
+        whose = (
+            "the keys are those inside of the record, which" if signers else "a record without signatures is one that"
+        )
+        yield f"{whose} somebody who rewrites everything can make; --key KEY.pub compares with a key that you keep elsewhere"
+    for key in keys:
+        if key not in signers:
+            yield f"nothing here is signed by the given key {key[:16]}: it covers no entry"
+    if outside < last or not last:
+        since = f"entries after {outside} were" if outside else "the end was"
+        yield (
+            f"whether {since} cut off, or the file is an older copy, cannot be told from the file alone; a head or checkpoint that "
+            "is kept elsewhere tells (--head, --checkpoint)"
+        )  # fmt: skip
 
 
 def _walk(chain: _Chain) -> None:
@@ -237,6 +217,8 @@ def _walk(chain: _Chain) -> None:
             elif not _canonical(body, text):
                 chain.breaks.append(Break(seq=seq, kind="edited", sentence=f"entry {seq} is not in canonical form"))
         prev, expected = stated, seq + 1
+    for seq, kind, sentence in broken_rules(chain.bodies):
+        chain.breaks.append(Break(seq=seq, kind=cast(Kind, kind), sentence=sentence))
 
 
 def _misplaced(seq: int, said: int, before: str, prev: str, expected: int, known: _Known) -> Break | None:
@@ -245,6 +227,8 @@ def _misplaced(seq: int, said: int, before: str, prev: str, expected: int, known
         if seq in known.written:
             return Break(seq=seq, kind="reordered", sentence=f"entry {said} stands in the place of entry {seq}")
         return Break(seq=seq, kind="deleted", sentence=f"entry {seq} is missing and entry {said} was put in its place")
+    if seq < expected:
+        return Break(seq=seq, kind="inserted", sentence=f"entry {seq} stands a second time, after entry {expected - 1}")
     if seq != expected:
         which = f"entry {expected}" if seq - expected == 1 else f"entries {expected} to {seq - 1}"
         return Break(seq=expected, kind="deleted", sentence=f"{which} missing before entry {seq}")
@@ -276,33 +260,60 @@ def _body(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _signatures(chain: _Chain, trusted: Collection[str]) -> tuple[dict[str, bool], int, int]:
-    """Check every signature; (keys seen, signatures, last entry that a trusted one covers)."""
+def _signatures(chain: _Chain, trusted: Collection[str], points: Sequence[Checkpoint]) -> tuple[dict[str, bool], int]:
+    """Check every signature; (keys seen, last entry that a trusted one covers)."""
     seen: dict[str, bool] = {}
-    count = anchored = 0
+    pointed, anchored = {p.seq for p in points}, 0
     for seq, body in chain.bodies.items():
         data = body.get("data")
         if body.get("action") != "signature" or not isinstance(data, dict):
             continue
-        count += 1
-        key = str(data.get("key", ""))
+        key, covered = str(data.get("key", "")), data.get("signed_seq")
         seen.setdefault(key, key in trusted)
         if not verify_signature(key, str(data.get("signature", "")), signed_payload(data)):
             sentence = f"the signature in entry {seq} does not hold: it, its meaning or what it signs was changed"
             chain.breaks.append(Break(seq=seq, kind="signature", sentence=sentence))
-            continue
-        covered = data.get("signed_seq")
-        if not isinstance(covered, int) or chain.hashes.get(covered) != data.get("signed_hash"):
-            sentence = f"entry {covered} or one before it is not what entry {seq} signed: the chain was built anew"
+        elif not isinstance(covered, int) or chain.hashes.get(covered) != data.get("signed_hash"):
+            which = f"one of the entries {anchored + 1} to {covered}"
+            sentence = f"{which} is not what entry {seq} signed: the chain was built anew"
             first = covered if isinstance(covered, int) else seq
             chain.breaks.append(Break(seq=first, kind="edited", sentence=sentence))
-            continue
-        if trusted and key not in trusted:
+        elif (wrong := _misapplied(seq, body, data)) is not None:
+            sentence = f"the signature in entry {seq} was made for another entry: its {wrong} is another one"
+            chain.breaks.append(Break(seq=seq, kind="signature", sentence=sentence))
+        elif trusted and key not in trusted:
             sentence = f"entry {seq} is signed by a key that is not among those given ({key[:16]})"
             chain.breaks.append(Break(seq=seq, kind="unknown-key", sentence=sentence))
-            continue
-        anchored = max(anchored, covered)
-    return seen, count, anchored
+        else:
+            anchored = max(anchored, covered)
+            if seq not in pointed:
+                sentence = f"the checkpoint that was made with the signature in entry {seq} is gone"
+                chain.breaks.append(Break(seq=seq, kind="deleted", sentence=sentence))
+    return seen, anchored
+
+
+def _misapplied(seq: int, body: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    """The field in which a valid signature and the entry around it differ: it was copied from elsewhere, or edited around."""
+    said = {
+        "number": data.get("signed_seq"),
+        "batch": data.get("batch"),
+        "signer": data.get("signer"),
+        "time": data.get("time"),
+    }
+    stands = {"number": seq - 1, "batch": body.get("batch"), "signer": body.get("actor"), "time": body.get("time")}
+    if "reason" in data:
+        said["reason"], stands["reason"] = data["reason"], body.get("reason")
+    return next((name for name in said if said[name] != stands[name]), None)
+
+
+def _signers(chain: _Chain) -> dict[str, list[str]]:
+    """Names by key, one for each signature."""
+    found: dict[str, list[str]] = {}
+    for body in chain.bodies.values():
+        data = body.get("data")
+        if body.get("action") == "signature" and isinstance(data, dict):
+            found.setdefault(str(data.get("key", "")), []).append(str(data.get("signer", "")))
+    return found
 
 
 def _checkpoints(
@@ -324,11 +335,12 @@ def _checkpoints(
             yield point.seq
 
 
-def _truncation(
-    chain: _Chain, points: Sequence[Checkpoint], marked: tuple[int, str] | None, head: tuple[int, str] | None
-) -> None:
+def _truncation(chain: _Chain, points: Sequence[Checkpoint], read: Stored, head: tuple[int, str] | None) -> None:
     """Whether the end is missing: a head that was noted, signed or printed lies beyond the last entry."""
-    last = max(chain.hashes, default=0)
+    last, marked = max(chain.hashes, default=0), read.marked
+    if marked is None and read.noting:
+        sentence = f"the head that the record notes is gone: entries after {last} may have been cut off"
+        chain.breaks.append(Break(seq=last + 1, kind="truncated", sentence=sentence))
     noted = [(p.seq, p.hash, f"a checkpoint of {p.time}") for p in points]
     noted += [(*marked, "the head that the record itself notes")] if marked else []
     noted += [(*head, "the head that was given")] if head else []
@@ -386,7 +398,8 @@ def parse_head(text: str) -> tuple[int, str]:
     InputError
         For anything else.
     """
-    seq, _, digest = text.strip().partition(":")
+    # Hashes that are copied out of a PDF carry the invisible marks at which it may break them.
+    seq, _, digest = "".join(c for c in text if c.isprintable() and not c.isspace()).partition(":")
     if not seq.isdigit() or len(digest) != len(GENESIS) or set(digest.lower()) - set("0123456789abcdef"):
         raise InputError(
             "record head", "--head", text[:80], "ENTRY:HASH with the 64 digits of the hash, such as 12:ab34..."

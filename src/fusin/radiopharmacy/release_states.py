@@ -8,7 +8,7 @@ from typing import Literal
 
 from fusin.errors import InputError, Refused
 
-__all__ = ["PERMITTED", "STATES", "State", "check_transition", "same_person", "state_of", "states_for"]
+__all__ = ["PERMITTED", "SIGNED_STATES", "STATES", "State", "check_transition", "same_person", "state_of", "states_for"]
 
 State = Literal["draft", "in-process", "qc", "released", "conditionally-released", "rejected", "recalled", "closed"]
 STATES: tuple[State, ...] = (
@@ -24,6 +24,9 @@ PERMITTED: Mapping[State, tuple[State, ...]] = {
     "rejected": (),
     "closed": ("recalled",),
 }
+SIGNED_STATES: tuple[State, ...] = ("released", "conditionally-released", "rejected", "recalled")
+"""States that nothing enters without a signature."""
+
 _NEEDS: Mapping[State, tuple[str, ...]] = {
     "released": ("release",),
     "conditionally-released": ("conditional",),

@@ -15,7 +15,7 @@ from fusin.radiopharmacy.batch_files import read_batch
 from fusin.radiopharmacy.batch_record import BatchStatus, enter, status_of
 from fusin.radiopharmacy.recipe import find_recipe, shipped_recipes
 from fusin.radiopharmacy.record import Record
-from fusin.radiopharmacy.record_verify import Verification
+from fusin.radiopharmacy.record_verify import Verification, verify_record
 from fusin.radiopharmacy.release import Release, assess
 from fusin.radiopharmacy.release_tables import (
     ACTIVITY_COLUMNS,
@@ -32,6 +32,7 @@ from fusin.radiopharmacy.release_tables import (
     test_rows,
     trail_rows,
 )
+from fusin.radiopharmacy.signature import fingerprint
 from fusin.radiopharmacy.specification import (
     Specification,
     find_specification,
@@ -302,10 +303,9 @@ def recipe_report(name: str | None, *, log: NoticeLog) -> JobOutput:
 def trail_report(source: Path, number: str | None, *, log: NoticeLog) -> JobOutput:
     """The entries of a record in words, and where its batches stand."""
     from fusin.radiopharmacy.batch_record import known_status
-    from fusin.radiopharmacy.record import open_readonly
 
-    open_readonly(source).close()
-    with Record(source, now=datetime.now().astimezone(), actor="reader") as record:
+    checked = verify_record(source)
+    with Record.reading(source) as record:
         entries = list(record.entries(number))
         names = [number] if number else list(dict.fromkeys(e.batch for e in entries if e.batch))
         statuses = [known_status(record, n) for n in names]
@@ -326,8 +326,12 @@ def trail_report(source: Path, number: str | None, *, log: NoticeLog) -> JobOutp
             shown=shown_columns(frame, TRAIL_COLUMNS, leave_out=("zone",)),
         ),
     )
-    document = {"batches": [s.to_json() for s in statuses], "entries": trail_rows(entries)}
-    return _listing(f"Record {source.name}", document, tables, f"{len(entries)} entries.", log, inputs=(source,))
+    document = {"batches": [s.to_json() for s in statuses], "entries": trail_rows(entries), "intact": checked.intact}
+    sentence = f"{len(entries)} entries."
+    if not checked.intact:
+        first = checked.breaks[0]
+        sentence += f" NOT INTACT at entry {first.seq} ({first.kind}): fusin release verify says more."
+    return _listing(f"Record {source.name}", document, tables, sentence, log, inputs=(source,))
 
 
 def verification_report(source: Path, found: Verification, *, log: NoticeLog) -> JobOutput:
@@ -341,17 +345,13 @@ def verification_report(source: Path, found: Verification, *, log: NoticeLog) ->
             f"{found.files} raw files."
         )
     lines = [sentence, f"Head: entry {found.head_seq}, {found.head_hash}."]
-    trusted = [k for k, t in found.keys.items() if t]
-    if found.keys and not trusted:
-        lines.append(
-            "The keys are those inside of the record; --key KEY.pub compares with keys that you keep elsewhere."
-        )
-    if found.anchored_seq < found.head_seq:
-        lines.append(
-            f"Entries after {found.anchored_seq} are covered by no signature yet: who holds the file can rewrite them."
-        )
+    for key, trusted in found.keys.items():
+        names = ", ".join(found.signers.get(key, ())) or "a checkpoint"
+        lines.append(f"Key {fingerprint(key)}: {names} ({'given' if trusted else 'known from the record only'}).")
     if found.clock_steps:
         lines.append(f"The clock went back before entries {', '.join(map(str, found.clock_steps))}.")
+    lines += [f"{r[0].upper()}{r[1:]}." for r in found.remarks]
+    lines += [f"Not visible here: {one}." for one in found.cannot_see]
     frame = _plain([b.to_json() for b in found.breaks])
     tables = (JobTable(name="breaks", title="Where", frame=frame),) if found.breaks else ()
     return JobOutput(
