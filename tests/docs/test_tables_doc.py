@@ -88,6 +88,7 @@ INPUTS = (
     ("saturation", "[`fusin assay saturation`](assay.md)", "one row per tube", binding_tables.SATURATION_TABLE),
     ("counts", "[`fusin assay counts`](assay.md)", "one row per count of a tube", counter_tables.COUNTS_TABLE),
     ("wells", "[`fusin assay uptake`](assay.md)", "one row per tube or per well", uptake_tables.UPTAKE_TABLE),
+    ("shares", "[`fusin assay uptake`](assay.md)", "one row per well", uptake_tables.SHARES_TABLE),
     ("tubes", "[`fusin assay biodistribution`](assay.md)", "one row per tube", biodistribution_tables.SAMPLES_TABLE),
     (
         "animals",
@@ -140,8 +141,16 @@ OUTPUTS = (
         PIECE_COLUMNS,
     ),
     ("doses", "`tables/doses.csv` of [`fusin dispense`](dispense.md): one row per dose.", DOSE_COLUMNS),
-    ("release tests", "`tables/release-tests.csv` of [`fusin release`](release.md): one row per test.", RELEASE_TEST_COLUMNS),
-    ("release expiry", "`tables/release-expiry.csv` of [`fusin release`](release.md): one row per limit.", EXPIRY_COLUMNS),
+    (
+        "release tests",
+        "`tables/release-tests.csv` of [`fusin release`](release.md): one row per test.",
+        RELEASE_TEST_COLUMNS,
+    ),
+    (
+        "release expiry",
+        "`tables/release-expiry.csv` of [`fusin release`](release.md): one row per limit.",
+        EXPIRY_COLUMNS,
+    ),
     ("release impurities", "`tables/release-impurities.csv` of [`fusin release`](release.md).", IMPURITY_COLUMNS),
     ("release activities", "`tables/release-activities.csv` of [`fusin release`](release.md).", ACTIVITY_COLUMNS),
     (
@@ -149,7 +158,11 @@ OUTPUTS = (
         "`tables/specification.csv` of [`fusin release specifications`](release.md#fusin-release-specifications).",
         SPECIFICATION_COLUMNS,
     ),
-    ("record trail", "`tables/record-trail.csv` of [`fusin release trail`](release.md#fusin-release-trail).", TRAIL_COLUMNS),
+    (
+        "record trail",
+        "`tables/record-trail.csv` of [`fusin release trail`](release.md#fusin-release-trail).",
+        TRAIL_COLUMNS,
+    ),
     (
         "consistency",
         "`tables/consistency.csv` of [`fusin evidence check`](evidence.md): one row per check, the worst first.",
@@ -204,7 +217,9 @@ def _input_cells(column: InputColumn) -> str:
         for word, limit in (("at least", column.least), ("at most", column.most))
         if limit is not None and (word, limit) != ("at least", 0)
     ]
-    words = ", ".join(f"`{word}`" for word, _ in column.words if word not in column.meaning)
+    # A list of words is given whole, or not at all where the meaning names each.
+    told = all(word in column.meaning for word, _ in column.words)
+    words = "" if told else ", ".join(f"`{word}`" for word, _ in column.words)
     meaning = "; ".join(part for part in (column.meaning, " ".join(limits), f"one of {words}" if words else "") if part)
     return f"| `{column.name}` | {column.dtype} | {'yes' if column.required else ''} | {meaning} |"
 
