@@ -258,6 +258,9 @@ def _keys(value: Any) -> set[str]:
             "assay biodistribution fusin-demo/bench/tubes.csv --animals fusin-demo/bench/animals.csv --nuclide Ga-68 "
             "--tail-limit 5 --json",
         ),
+        ("dose", "dose fusin-demo/dose/time_activity.csv --nuclide Lu-177 --administered-mbq 200 --json"),
+        ("dose", "dose fusin-demo/dose/time_activity.csv --nuclide Lu-177 --model trapezoid --json"),
+        ("dose", "dose fusin-demo/dose/single_scan.csv --nuclide Lu-177 --model map --prior population --json"),
     ],
 )
 def test_every_key_of_the_json_stands_on_the_page(workspace, verb, arguments):

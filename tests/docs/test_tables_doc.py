@@ -16,6 +16,7 @@ import fusin.cohort
 from fusin.assays import binding_tables, biodistribution_tables, counter_tables, uptake_tables
 from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow_up, outcome, paso, toxicity
 from fusin.cohort import tables as cohort_tables
+from fusin.dosimetry.dose_table import TIME_ACTIVITY_TABLE
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
 from fusin.radiopharmacy.chromatogram_run import PIECE_COLUMNS
@@ -31,7 +32,7 @@ from fusin.radiopharmacy.release_tables import (
     SPECIFICATION_COLUMNS,
     TRAIL_COLUMNS,
 )
-from fusin.report import counts_report
+from fusin.report import counts_report, dose_report
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
 from fusin.trials.fields import FieldSpec, fields
@@ -98,6 +99,7 @@ INPUTS = (
     ),
     ("values", "[`fusin assay biodistribution`](assay.md)", "one row per value", biodistribution_tables.VALUES_TABLE),
     ("means", "[`fusin assay biodistribution`](assay.md)", "one row per organ", biodistribution_tables.SUMMARY_TABLE),
+    ("time-activity", "[`fusin dose`](dose.md)", "one row per region and time", TIME_ACTIVITY_TABLE),
 )
 OUTPUTS = (
     (
@@ -203,6 +205,18 @@ OUTPUTS = (
         "`tables/exclusions.csv` of [`fusin assay biodistribution`](assay.md): one row per animal or value.",
         biodistribution_tables.EXCLUSION_COLUMNS,
     ),
+    (
+        "dose regions",
+        "`tables/doses.csv` of [`fusin dose`](dose.md): one row per region. `_low` and `_high` are the limits of an interval.",
+        dose_report.DOSE_RESULT_COLUMNS,
+    ),
+    (
+        "dose parameters",
+        "`tables/parameters.csv` of [`fusin dose`](dose.md): one row per parameter.",
+        dose_report.PARAMETER_COLUMNS,
+    ),
+    ("dose models", "`tables/models.csv` of [`fusin dose`](dose.md): one row per model.", dose_report.CANDIDATE_COLUMNS),
+    ("dose points", "`tables/points.csv` of [`fusin dose`](dose.md): one row per time.", dose_report.POINT_COLUMNS),
 )
 
 

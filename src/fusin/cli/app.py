@@ -13,6 +13,7 @@ from fusin.cli import (
     chromatogram_commands,
     cohort_commands,
     dispense_commands,
+    dose_commands,
     evidence_commands,
     generator_commands,
     release_commands,
@@ -43,6 +44,7 @@ chromatogram_commands.register(app)
 release_commands.register(app)
 dispense_commands.register(app)
 assay_commands.register(app)
+dose_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -100,6 +100,7 @@ def demo(
         say(console, f"Cohort: {relative(out / 'cohort' / 'report.html')}")
         say(console, f"Vial: {relative(out / 'vial' / 'report.html')}")
         say(console, f"Bench: {relative(out / 'bench' / 'report.html')}")
+        say(console, f"Dose: {relative(out / 'dose' / 'report.html')}")
 
 
 def read(

@@ -192,7 +192,10 @@ def _sentence(one: RegionDose) -> str:
     led = "an average of models led by " if found.averaged else ""
     text = f"{one.name}: {estimate_text(found.tia_mbq_h)} MBq h by {led}{found.model}"
     text += f", {estimate_text(one.tiac_h)} h per administered activity" if one.tiac_h else ""
-    text += f", {100 * found.extrapolated_fraction:.0f} % beyond the last time"
+    text += f" ({found.tia_mbq_h.note})" if found.tia_mbq_h.note else ""
+    text += (
+        f", {100 * found.extrapolated_fraction:.0f} % beyond the last time" if found.points.n > 1 else ", from one scan"
+    )
     if one.dose_gy is not None:
         text += f"; {estimate_text(one.dose_gy)} Gy to a sphere of {one.mass_g:g} g"
     return text + "."
