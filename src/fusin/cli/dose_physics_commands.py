@@ -59,6 +59,7 @@ def sphere(
     from fusin.provenance import NoticeLog
     from fusin.report.dose_physics_report import sphere_report
 
+    nuclide = _one(nuclide)
     masses = _masses(mass_g or [], volume_ml or [], density)
     finish(sphere_report(nuclide, masses, density=density, log=NoticeLog(strict=strict)), out, as_json=as_json)
 
@@ -83,11 +84,24 @@ def kernel(
     from fusin.report.dose_physics_report import kernel_report
 
     output = kernel_report(
-        nuclide, _spacing(spacing_mm), density=density, size=size,
+        _one(nuclide), _spacing(spacing_mm), density=density, size=size,
         medium=choice(medium, ("soft-tissue", "water"), "--medium"),
         part=choice(part, ("all", "electrons", "photons"), "--part"), log=NoticeLog(strict=strict),
     )  # fmt: skip
     finish(output, out, as_json=as_json)
+
+
+def _one(nuclide: str) -> str:
+    """The name of one nuclide.
+
+    Raises
+    ------
+    InputError
+        For several.
+    """
+    if re.search(r"[,;+/&]|\band\b", nuclide):
+        raise InputError("--nuclide", "nuclide", nuclide, "one nuclide at a time; doses of a mixture add up")
+    return nuclide
 
 
 def _masses(masses_g: list[float], volumes_ml: list[float], density: float) -> list[float]:

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.dosimetry.emissions import JOULE_PER_KEV, emissions
+from fusin.dosimetry.emissions import EVALUATION_U, JOULE_PER_KEV, emissions
 from fusin.dosimetry.point_kernels import RadialEnergy, radial_energy
 from fusin.errors import InputError
 
-__all__ = ["HEAVIEST_G", "LIGHTEST_G", "MODEL_U", "SphereS", "chord_survival", "sphere_s"]
+__all__ = ["ATTENUATION_U", "HEAVIEST_G", "LIGHTEST_G", "STOPPING_U", "SphereS", "chord_survival", "sphere_s"]
 
 FloatArray = NDArray[np.float64]
 
 LIGHTEST_G, HEAVIEST_G = 1e-3, 1e4
 LOWEST_DENSITY, HIGHEST_DENSITY = 0.1, 3.0
-MODEL_U = 0.003
-"""Relative standard uncertainty of stopping powers and attenuation coefficients in the energy absorbed: a 1 % uncertainty of the
-stopping power (ICRU Report 37, section 5) moves the absorbed fraction of a small sphere, not the energy emitted."""
+STOPPING_U, ATTENUATION_U = 0.01, 0.01
+"""Relative standard uncertainties of the collision stopping power of water (ICRU Report 37, section 5) and of attenuation
+coefficients (Hubbell, Phys Med Biol 44 (1999) R1, for water at these energies)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class SphereS:
     electron_mgy_per_mbq_s, photon_mgy_per_mbq_s : its parts
     electron_fraction, photon_fraction : absorbed fractions; bremsstrahlung counts to the electrons
     absorbed_kev : energy absorbed per decay [keV]
-    u_relative : relative standard uncertainty: emissions, Monte Carlo statistics and transport model
+    u_relative : relative standard uncertainty: emissions and their evaluation, Monte Carlo statistics, transport
     low, high : interval of the S value with coverage factor 2
     """
 
@@ -148,6 +148,8 @@ def _uncertainty(nuclide: str, energy: RadialEnergy, reach: float, electron: flo
     # Elastic scattering with and without spin bounds the model; both are as likely (rectangular distribution).
     spin = _absorbed(energy.radius_g_cm2, energy.electron_spin_kev - energy.electron_kev, reach)
     model = abs(spin) / math.sqrt(3.0)
-    escaped = energy.emitted_electron_kev - electron
-    # One per cent of the stopping power moves the range by as much, and with it what leaves the sphere.
-    return math.hypot(emission_u, statistical, model, 0.01 * escaped, MODEL_U * photon) / total
+    # A stopping power that is too high by a part shortens all paths by that part, as a sphere larger by it would.
+    wider = _absorbed(energy.radius_g_cm2, energy.electron_kev, reach * (1.0 + STOPPING_U))
+    stopping = wider - _absorbed(energy.radius_g_cm2, energy.electron_kev, reach)
+    parts = (emission_u, EVALUATION_U * total, statistical, model, stopping, ATTENUATION_U * photon)
+    return math.hypot(*parts) / total

@@ -15,8 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.dosimetry.emissions import JOULE_PER_KEV, emissions
+from fusin.dosimetry.emissions import EVALUATION_U, JOULE_PER_KEV, emissions
 from fusin.dosimetry.point_kernels import RadialEnergy, radial_energy
+from fusin.dosimetry.spheres import ATTENUATION_U, STOPPING_U
 from fusin.errors import InputError
 
 __all__ = ["MEDIA", "Medium", "Part", "VoxelKernel", "default_size", "voxel_kernel"]
@@ -125,6 +126,9 @@ def voxel_kernel(
     if part not in ("all", "electrons", "photons"):
         raise InputError("voxel kernel", "part", part, "all, electrons or photons")
     count = default_size(name, spacing, density_g_ml) if size is None else size
+    if size is None and count > LARGEST_SIZE:
+        needed = f"larger voxels or a size of your own: electrons reach over {count} voxels, more than {LARGEST_SIZE}"
+        raise InputError("voxel kernel", "spacing_mm", ",".join(f"{s:g}" for s in spacing), needed)
     if isinstance(count, bool) or not isinstance(count, int) or count % 2 == 0 or not 1 <= count <= LARGEST_SIZE:
         raise InputError("voxel kernel", "size", count, f"an odd number of voxels from 1 to {LARGEST_SIZE}")
     return _kernel(name, spacing, float(density_g_ml), count, medium, part)
@@ -158,7 +162,9 @@ def _kernel(
     scale = density * MEDIA[medium] / 10.0
     steps = np.array(spacing) * scale
     octant = _octant(energy.radius_g_cm2, parts[part], steps, size // 2 + 1)
-    spun = _octant(energy.radius_g_cm2, energy.electron_spin_kev - energy.electron_kev, steps, 1)
+    own = _octant(energy.radius_g_cm2, energy.electron_kev, steps, 1)[0, 0, 0]
+    spun = _octant(energy.radius_g_cm2, energy.electron_spin_kev, steps, 1)[0, 0, 0]
+    wider = _octant(energy.radius_g_cm2, energy.electron_kev, steps * (1.0 + STOPPING_U), 1)[0, 0, 0]
     full = _mirrored(octant)
     per_kev = JOULE_PER_KEV * 1e6 * 1e3 / (math.prod(spacing) * 1e-3 * density * 1e-3)
     values = full * per_kev
@@ -174,22 +180,21 @@ def _kernel(
         energy_emitted_kev=emitted[part],
         energy_absorbed_kev=absorbed,
         energy_outside_kev=emitted[part] - absorbed,
-        u_relative=_uncertainty(name, energy, float(octant[0, 0, 0]), float(spun[0, 0, 0]), part),
+        u_relative=_uncertainty(
+            name, energy, float(own), (float(spun - own) / math.sqrt(3.0), float(wider - own)), part
+        ),
     )
 
 
-def _uncertainty(name: str, energy: RadialEnergy, kept: float, spun: float, part: str) -> float:
-    """Relative standard uncertainty of the source voxel: emissions, elastic scattering, 1 % of the stopping power."""
+def _uncertainty(name: str, energy: RadialEnergy, kept: float, transport: tuple[float, float], part: str) -> float:
+    """Relative standard uncertainty of the source voxel: emissions, and the transport's parts [keV] of what it keeps."""
     emitted = emissions(name)
     if part == "photons":
         lines = math.hypot(*(p.energy_kev * p.intensity_u for p in emitted.photons), 0.0)
-        return lines / emitted.photon_kev_per_decay if emitted.photon_kev_per_decay else 0.0
-    escaped = max(energy.emitted_electron_kev - kept, 0.0)
+        return math.hypot(lines / emitted.photon_kev_per_decay if lines else 0.0, EVALUATION_U, ATTENUATION_U)
     statistical = float(energy.statistical_u.max())
-    model = abs(spun) / math.sqrt(3.0)
-    return math.hypot(
-        emitted.electron_u_kev / energy.emitted_electron_kev, model / kept, 0.01 * escaped / kept, statistical / kept
-    )
+    emission_u = emitted.electron_u_kev / energy.emitted_electron_kev
+    return math.hypot(emission_u, EVALUATION_U, *(share / kept for share in (*transport, statistical)))
 
 
 def _directions() -> tuple[FloatArray, FloatArray]:

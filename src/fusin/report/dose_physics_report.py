@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from fusin.dosimetry.voxel_kernels import VoxelKernel, voxel_kernel
 from fusin.provenance import Method, NoticeLog
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import DOUBLE_MM, SERIES, Box, Entry, Figure, Plate, axis_over, left_margin, polyline
+from fusin.report.table_text import Shown
 from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
 
@@ -30,7 +32,9 @@ __all__ = [
     "sphere_report",
 ]
 
-INTERVAL = "coverage factor 2: emissions, Monte Carlo statistics, elastic scattering, 1 % of the stopping power"
+INTERVAL = (
+    "coverage factor 2: emissions and their evaluation, Monte Carlo statistics, elastic scattering, stopping power"
+)
 
 SPHERE_COLUMNS = (
     Column("nuclide", "string", "name"),
@@ -83,7 +87,8 @@ def sphere_report(nuclide: str, masses_g: Sequence[float], *, density: float, lo
     """
     found = [sphere_s(nuclide, mass, density) for mass in masses_g]
     emitted = emissions(nuclide)
-    table = JobTable(name="spheres", title="S values", frame=to_frame([_sphere_row(s) for s in found], SPHERE_COLUMNS))
+    frame = to_frame([_sphere_row(s) for s in found], SPHERE_COLUMNS)
+    table = JobTable(name="spheres", title="S values", frame=frame, shown=_shown_spheres(found))
     first = found[0]
     document = {
         **_sphere_json(first, emitted),
@@ -189,6 +194,27 @@ def _sphere_row(s: SphereS) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _digits(values: Sequence[float]) -> int:
+    """Decimals that give the smallest of the values four figures."""
+    smallest = min((v for v in values if v > 0), default=1.0)
+    return max(0, 3 - math.floor(math.log10(smallest)))
+
+
+def _shown_spheres(found: Sequence[SphereS]) -> tuple[Shown, ...]:
+    return (
+        Shown(name="nuclide", heading="Nuclide"),
+        Shown(name="mass_g", heading="Mass, g"),
+        Shown(name="radius_mm", heading="Radius, mm", digits=2),
+        Shown(
+            name="s_mgy_per_mbq_s", heading="S, mGy/(MBq s)", digits=_digits([s.s_mgy_per_mbq_s for s in found]),
+            low="s_mgy_per_mbq_s_low", high="s_mgy_per_mbq_s_high",
+        ),
+        Shown(name="electron_fraction", heading="Electrons absorbed", percent=True, digits=1),
+        Shown(name="photon_fraction", heading="Photons absorbed", percent=True, digits=1),
+        Shown(name="absorbed_kev", heading="Absorbed, keV", digits=1),
+    )  # fmt: skip
+
+
 def _sphere_json(s: SphereS, emitted: Emissions) -> dict[str, Any]:
     return {
         "nuclide": s.nuclide, "mass_g": s.mass_g, "density_g_ml": s.density_g_ml, "radius_mm": s.radius_mm,
@@ -217,11 +243,17 @@ def _neighbours(kernel: VoxelKernel) -> JobTable:
     """The source voxel and those that touch it, by falling symmetry."""
     middle, total = kernel.size // 2, float(kernel.values.sum())
     steps = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for step in steps if middle else steps[:1]:
         value = float(kernel.values[tuple(middle + s for s in step)])
         rows.append({"voxel": " ".join(map(str, step)), "s_mgy_per_mbq_s": value, "share": value / total})
-    return JobTable(name="neighbours", title="Source voxel and neighbours", frame=to_frame(rows, NEIGHBOUR_COLUMNS))
+    shown = (
+        Shown(name="voxel", heading="Slice row column"),
+        Shown(name="s_mgy_per_mbq_s", heading="S, mGy/(MBq s)", digits=_digits([r["s_mgy_per_mbq_s"] for r in rows])),
+        Shown(name="share", heading="Energy", percent=True, digits=3),
+    )
+    frame = to_frame(rows, NEIGHBOUR_COLUMNS)
+    return JobTable(name="neighbours", title="Source voxel and neighbours", frame=frame, shown=shown)
 
 
 def _voxels(kernel: VoxelKernel) -> JobTable:
