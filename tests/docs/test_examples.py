@@ -261,6 +261,8 @@ def _keys(value: Any) -> set[str]:
         ("dose", "dose fusin-demo/dose/time_activity.csv --nuclide Lu-177 --administered-mbq 200 --json"),
         ("dose", "dose fusin-demo/dose/time_activity.csv --nuclide Lu-177 --model trapezoid --json"),
         ("dose", "dose fusin-demo/dose/single_scan.csv --nuclide Lu-177 --model map --prior population --json"),
+        ("dose", "dose sphere --nuclide Lu-177 --mass-g 10 --json"),
+        ("dose", "dose kernel --nuclide Lu-177 --spacing-mm 4.8,4.8,4.8 --density 1.04 --json"),
     ],
 )
 def test_every_key_of_the_json_stands_on_the_page(workspace, verb, arguments):

@@ -32,7 +32,7 @@ from fusin.radiopharmacy.release_tables import (
     SPECIFICATION_COLUMNS,
     TRAIL_COLUMNS,
 )
-from fusin.report import counts_report, dose_report
+from fusin.report import counts_report, dose_physics_report, dose_report
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
 from fusin.trials.fields import FieldSpec, fields
@@ -215,8 +215,27 @@ OUTPUTS = (
         "`tables/parameters.csv` of [`fusin dose`](dose.md): one row per parameter.",
         dose_report.PARAMETER_COLUMNS,
     ),
-    ("dose models", "`tables/models.csv` of [`fusin dose`](dose.md): one row per model.", dose_report.CANDIDATE_COLUMNS),
+    (
+        "dose models",
+        "`tables/models.csv` of [`fusin dose`](dose.md): one row per model.",
+        dose_report.CANDIDATE_COLUMNS,
+    ),
     ("dose points", "`tables/points.csv` of [`fusin dose`](dose.md): one row per time.", dose_report.POINT_COLUMNS),
+    (
+        "sphere S values",
+        "`tables/spheres.csv` of [`fusin dose sphere`](dose.md#fusin-dose-sphere): one row per sphere.",
+        dose_physics_report.SPHERE_COLUMNS,
+    ),
+    (
+        "voxel neighbours",
+        "`tables/neighbours.csv` of [`fusin dose kernel`](dose.md#fusin-dose-kernel): the source voxel and those that touch it.",
+        dose_physics_report.NEIGHBOUR_COLUMNS,
+    ),
+    (
+        "voxel kernel",
+        "`tables/kernel.csv` of [`fusin dose kernel`](dose.md#fusin-dose-kernel): one row per voxel.",
+        dose_physics_report.KERNEL_COLUMNS,
+    ),
 )
 
 

@@ -24,6 +24,7 @@ _BENCH: dict[str, str] = {
 }
 _DOSE: dict[str, str] = {
     "curves": "fusin.report.demo_time_activity",
+    "s-values": "fusin.report.demo_dose_physics",
 }
 
 
