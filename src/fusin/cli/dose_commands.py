@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fusin.cli import dose_physics_commands
+from fusin.cli import dose_organ_commands, dose_physics_commands
 from fusin.cli.options import JsonFlag, OutOption, StrictFlag, choice, finish
 from fusin.errors import InputError, PartlyFailed
 
@@ -94,6 +94,7 @@ def register(app: typer.Typer) -> None:
     """Add the group to the command line."""
     group = typer.Typer(rich_markup_mode=None, add_completion=False, cls=_TableOrVerb)
     group.callback(invoke_without_command=True)(dose)
+    dose_organ_commands.register(group)
     dose_physics_commands.register(group)
     app.add_typer(group, name="dose")
 

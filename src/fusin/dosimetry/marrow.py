@@ -133,10 +133,12 @@ class MarrowDose:
         """
         total = 0.0
         for part in self.components:
+            if not part.dose_gy.value:
+                continue
             if part.t_eff_h is None:
                 raise MissingValue("residual marrow dose", f"the effective half-life of the {part.name} part is unknown",
                                    "t_eff_h of each component", "T_EFF_MISSING")  # fmt: skip
-            total += (part.dose_gy.value or 0.0) * residual_fraction(days, part.t_eff_h)
+            total += part.dose_gy.value * residual_fraction(days, part.t_eff_h)
         return total
 
 
@@ -211,6 +213,7 @@ def marrow_dose(
     blood: BloodCurve | None = None,
     regions: Sequence[MarrowRegion] = (),
     cross_gy: Uncertain | float | None = None,
+    cross_t_eff_h: float | None = None,
     log: NoticeLog | None = None,
     level: float = 0.95,
 ) -> MarrowDose:
@@ -222,6 +225,7 @@ def marrow_dose(
     blood : of the blood; with regions it tells the part of the blood from the specific part
     regions : of the images; activity per gram is taken as the same in all active marrow
     cross_gy : dose from activity elsewhere [Gy]; None leaves it out, with a notice
+    cross_t_eff_h : its effective half-life [h], for the residual dose
     log : receives notices
     level : of the intervals
 
@@ -266,7 +270,7 @@ def marrow_dose(
         )
     else:
         total, cross = _with_cross(main, cross_gy, level)
-        parts.append(MarrowComponent(name="cross", dose_gy=cross))
+        parts.append(MarrowComponent(name="cross", dose_gy=cross, t_eff_h=cross_t_eff_h))
     return MarrowDose(dose_gy=total, components=tuple(parts), absorbed_kev=kev, method=method, lower_bound=not regions)
 
 

@@ -15,10 +15,13 @@ from fusin.dosimetry.organ_names import find_organ, nearest, organ, organ_key, o
 from fusin.errors import InputError, MissingValue
 from fusin.provenance import NoticeLog
 
-__all__ = ["KEV_PER_S_GRAM", "STable", "absorbed_kev", "joined_tables", "with_masses"]
+__all__ = ["KEV_PER_S_GRAM", "REMAINDER", "STable", "absorbed_kev", "joined_tables", "with_masses", "with_remainder"]
 
 KEV_PER_S_GRAM = 1.602176634e-4
 """mGy/(MBq s) of 1 keV absorbed per decay in 1 g: 1.602176634e-16 J/keV x 1e3 g/kg x 1e6 decays x 1e3 mGy (SI 2019)."""
+
+REMAINDER = "remainder"
+"""Name of the source that is the body less all other sources."""
 
 FloatArray = NDArray[np.float64]
 
@@ -177,3 +180,50 @@ def with_masses(table: STable, masses_g: Mapping[str, float], log: NoticeLog) ->
         "REFERENCE_MASS_GIVEN", f"masses of the model given for {', '.join(map(organ, masses_g))}", where=table.name
     )
     return replace(table, masses_g=found)
+
+
+def with_remainder(table: STable, sources: Sequence[str], log: NoticeLog) -> STable:
+    """The table with a source ``remainder``: the whole body without the other sources.
+
+    S(t <- rest) = (S(t <- body) m(body) - sum of S(t <- s) m(s)) / (m(body) - sum of m(s))
+
+    Parameters
+    ----------
+    table : with a source for the whole body, its mass, and the masses of the sources
+    sources : the other sources of the case
+    log : receives targets for which the difference is negative and was set to 0
+
+    Raises
+    ------
+    MissingValue
+        For a table without whole body, or a mass that nobody states.
+
+    References
+    ----------
+    Cloutier RJ et al., Health Phys 25 (1973) 147-161 (dose from the remainder of the body).
+    """
+    body = find_organ("total_body", table.sources)
+    needed = "a source for the whole body, and masses of it and of the sources (--reference-mass)"
+    if body is None:
+        raise MissingValue(
+            "dose from the remainder", f"{table.name} has no source for the whole body", needed, "NO_REMAINDER"
+        )
+    masses = {s: table.mass_g(s) for s in (body, *sources)}
+    unknown = [s for s, m in masses.items() if m is None]
+    if unknown:
+        raise MissingValue(
+            "dose from the remainder", f"the mass of {', '.join(unknown)} is unknown", needed, "NO_REMAINDER"
+        )
+    rest = 2.0 * (masses[body] or 0.0) - sum(m or 0.0 for m in masses.values())
+    if not rest > 0:
+        raise InputError(table.name, "mass of the whole body", masses[body], "more than the sources together")
+    total = table.values[:, table.sources.index(body)] * (masses[body] or 0.0)
+    own = sum((np.nan_to_num(table.column(s, log)) * (masses[s] or 0.0) for s in sources), np.zeros(len(table.targets)))
+    column = (total - own) / rest
+    below = [t for t, v in zip(table.targets, column, strict=True) if v < 0]
+    if below:
+        log.adapted("REMAINDER_BELOW_ZERO", f"the remainder's S is negative for {len(below)} targets and was set to 0",
+                    where=table.name, raw=below[:10], used=0.0)  # fmt: skip
+    values = np.hstack([table.values, np.maximum(column, 0.0)[:, None]])
+    spread = np.hstack([table.u_relative, np.full((len(table.targets), 1), np.nan)])
+    return replace(table, sources=(*table.sources, REMAINDER), values=values, u_relative=spread)

@@ -24,6 +24,7 @@ _BENCH: dict[str, str] = {
 }
 _DOSE: dict[str, str] = {
     "curves": "fusin.report.demo_time_activity",
+    "organs": "fusin.report.demo_organs",
     "s-values": "fusin.report.demo_dose_physics",
 }
 
