@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import random
 import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -36,6 +38,7 @@ from fusin.radiopharmacy.signature import (
 )
 from fusin.radiopharmacy.specification import find_specification
 from fusin.radiopharmacy.synthetic_batch import DANIEL_2023, SyntheticBatch, batch_text
+from fusin.report.release_report import trail_report
 
 END = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 SPEC = find_specification("pentixafor-daniel-2023@1")
@@ -363,3 +366,22 @@ def test_a_record_is_read_without_being_written(record):
         with pytest.raises(InputError, match="readonly"):
             found.append("note", now=END, actor="x")
     assert record.path.read_bytes() == before
+
+
+def test_a_record_that_holds_anything_at_all_is_still_read_or_refused_in_one_sentence(record):
+    """Each field of each entry replaced by something else, with right hashes."""
+    go(record, "in-process", "qc", "released")
+    rng = random.Random(7)
+    original = [dict(e.body) for e in record.entries()]
+    for value in (None, -1, "", [], {}, [1], {"a": 1}, 1e308):
+        for _ in range(6):
+            number = rng.randrange(len(original))
+            body = original[number]
+            field = rng.choice([*(k for k in body if k != "seq"), *(f"data.{k}" for k in body["data"])])
+            changed = {**body, "data": {**body["data"], field[5:]: value}} if "." in field else {**body, field: value}
+            behind(record, edit=lambda b, n=number, c=changed: c if b["seq"] == n + 1 else original[b["seq"] - 1])
+            found = verify_record(record.path)
+            if canonical_bytes(changed) != canonical_bytes(body):
+                assert not found.intact, (number, field, value)
+            with contextlib.suppress(InputError):
+                trail_report(record.path, None, log=NoticeLog())

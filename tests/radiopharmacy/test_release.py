@@ -470,3 +470,15 @@ def test_a_share_says_when_it_reaches_its_limit():
 @pytest.mark.parametrize("name", ["r. releaser", "R  Releaser", "\uff32. Releaser"])
 def test_a_name_in_another_spelling_is_the_same_person(name):
     assert judged(('maker = "M. Maker"', f'maker = "{name}"'))[0].gates[0].id == "maker_is_releaser"
+
+
+def test_a_result_in_another_unit_is_converted_and_both_numbers_are_said():
+    """50 psi are 3447.38 mbar (1 psi = 68.94757 mbar) and miss 3450 mbar by 2.6."""
+    release, codes = judged(('value = 3620\nunit = "mbar"', 'value = 50\nunit = "psi"'))
+    assert release.decision == "reject"
+    assert "RESULT_UNIT_CONVERTED" in codes
+
+
+def test_a_misspelt_test_is_refused_with_the_one_that_was_meant():
+    with pytest.raises(InputError, match="ph perhaps"):
+        judged(('test = "ph"', 'test = "pH"'))

@@ -148,10 +148,9 @@ def status_of(record: Record, number: str) -> BatchStatus | None:
     current = assessed if assessed.get("content_sha256") == sha else {}
     return BatchStatus(
         number=number, state=state, maker=str(people.get("maker", "")) if isinstance(people, Mapping) else "",
-        document=document, content_sha256=sha, specification=dict(content.get("specification") or {}),
-        decision=str(current.get("decision", "")), gates=tuple(str(g) for g in current.get("gates", ())),
-        open_tests=tuple(str(t) for t in current.get("open_tests", ())),
-        expiry=(current.get("expiry") or {}).get("time"),
+        document=document, content_sha256=sha, specification=_table(content.get("specification")),
+        decision=str(current.get("decision", "")), gates=_words(current.get("gates")),
+        open_tests=_words(current.get("open_tests")), expiry=_moment(_table(current.get("expiry")).get("time")),
         signatures=tuple(_signed(e, sha) for e in signed), seq=last.seq, hash=last.hash, changes=changes,
     )  # fmt: skip
 
@@ -352,6 +351,22 @@ def changes_between(before: Any, after: Any, path: str = "") -> Iterator[dict[st
             yield from changes_between(old, new, f"{path}[{number + 1}]")
     elif before != after:
         yield {"field": path, "old": before, "new": after}
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    """What should be a table; a record that was changed behind its back may hold anything."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(str(v) for v in value) if isinstance(value, list) else ()
+
+
+def _moment(value: Any) -> str | None:
+    try:
+        return str(value) if datetime.fromisoformat(str(value)) else None
+    except ValueError:
+        return None
 
 
 def _changes(before: BatchStatus, batch: Batch, reason: str) -> list[dict[str, Any]]:

@@ -400,7 +400,14 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    return Entry(seq=int(row[0]), prev=str(row[1]), hash=str(row[2]), body=json.loads(row[3]))
+    try:
+        body = json.loads(row[3])
+        if not isinstance(body, dict):
+            raise TypeError(type(body).__name__)
+        return Entry(seq=int(row[0]), prev=str(row[1]), hash=str(row[2]), body=body)
+    except (ValueError, TypeError, RecursionError) as err:
+        found, needed = "something else", "an entry as fusin writes it: fusin release verify says more"
+        raise InputError("record", f"entry {row[0]}", found, needed) from err
 
 
 def _utc(now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -196,8 +196,10 @@ def recipe_rows(recipes: Iterable[Recipe]) -> list[dict[str, Any]]:
 
 def _what(entry: Entry) -> Iterator[str]:
     data = entry.data
-    for change in data.get("changes", ()):
-        yield f"{change['field']}: {_shown(change['old'])} -> {_shown(change['new'])}"
+    changes = data.get("changes")
+    for change in changes if isinstance(changes, list) else ():
+        if isinstance(change, Mapping):
+            yield f"{change.get('field')}: {_shown(change.get('old'))} -> {_shown(change.get('new'))}"
     if "to" in data:
         yield f"{data.get('from')} -> {data['to']}"
     if "decision" in data:

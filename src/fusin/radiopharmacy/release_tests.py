@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -131,8 +132,10 @@ def outcomes(
     """
     for result in batch.results:
         if specification.row(result.test) is None:
-            known = ", ".join(r.id for r in specification.rows)
-            raise InputError(f"{batch.where}: result {result.test}", "test", result.test, f"one of {known}")
+            known = [r.id for r in specification.rows]
+            near = difflib.get_close_matches(result.test.casefold(), known, n=1, cutoff=0.6)
+            needed = f"{near[0]} perhaps; {specification.name} has " if near else "one of "
+            raise InputError(f"{batch.where}: result {result.test}", "test", result.test, needed + ", ".join(known))
     whole = frozenset(t for b in mass_balances(batch, specification) if b.consistent for t in b.tests)
     found = (_outcome(row, batch, half_life, half_life_s, log) for row in specification.rows)
     return tuple(o if o.id in whole else _refuse_more_than_all(o, specification) for o in found)
@@ -287,6 +290,9 @@ def _entered(blank: TestOutcome, result: Result, limit: Limit, batch: Batch, log
     value = convert(measured.value, result.unit, unit, where=where, field="unit")
     if value < 0 and unit_key(unit) not in _SIGNED:
         raise InputError(where, "value", measured.text(), f"zero or a positive number of {unit}")
+    if value != measured.value:
+        shown = f"{measured.text()} {result.unit} is {decimal_text(Decimal(f'{value:.12g}'))} {unit}"
+        log.info("RESULT_UNIT_CONVERTED", f"{blank.test}: {shown}", where=where, raw=measured.text(), used=float(value))
     low = high = None
     if result.u is not None and measured.qualifier == "=":
         wide = float(ndtri(0.5 + _LEVEL / 2.0)) * float(convert(result.u, result.unit, unit, where=where, field="u"))
