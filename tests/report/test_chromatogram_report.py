@@ -14,6 +14,7 @@ import pytest
 from fusin.errors import Ambiguous, InputError
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.chromatogram_method import PeakRule, RegionRule
+from fusin.report.chromatogram_balance import balance_report
 from fusin.report.chromatogram_figures import thinned
 from fusin.report.chromatogram_report import ChromatogramInputs, chromatogram_report
 from fusin.report.demo_chromatogram import TRUTH, run_part, write_files
@@ -39,7 +40,7 @@ def test_the_demonstration_finds_the_truth_that_it_was_made_of(tmp_path):
     output = run_part(tmp_path, seed=3)
     rcp = output.document["rcp"]
     assert rcp["low"] <= TRUTH["product"] <= rcp["high"]
-    assert output.document["combination"]["formula"] == "(100 - A) x T"
+    assert output.document["combination"]["formula"] == "(100 - A) x T, T without free 68Ga"
     assert {"regions", "peaks", "runs"} <= set(output.document)
     assert not any(n.code == "HPLC_MISSES_COLLOID" for n in output.notices)
 
@@ -50,17 +51,26 @@ def test_two_strips_are_combined_by_subtraction(vial):
         methods=(vial / "tlc_citrate.toml", vial / "tlc_acetate.toml"),
         maps=(Path("none"), vial / "tlc_acetate_map.toml"),
     )
-    document = chromatogram_report(inputs, log=NoticeLog()).document
+    log = NoticeLog()
+    document = chromatogram_report(inputs, log=log).document
     terms = document["combination"]
-    assert document["rcp_percent"] == pytest.approx(100 - terms["A"]["percent"] - terms["B"]["percent"])
+    assert terms["formula"] == "100 - B"
+    assert document["rcp_percent"] == pytest.approx(100 - terms["B"]["percent"])
+    assert [s["name"] for s in terms["species"]] == ["colloid", "free"]
+    assert [s["percent"] for s in terms["species"]] == pytest.approx([TRUTH["colloid"], TRUTH["free 68Ga"]], abs=0.1)
+    assert next(n.message for n in log if n.code == "PRODUCT_NOT_ALONE").startswith("neither system parts by-product")
     with pytest.raises(InputError, match="combination"):
         chromatogram_report(replace(inputs, combine="tlc-hplc"), log=NoticeLog())
 
 
 def test_one_impurity_is_not_subtracted_twice(vial):
     inputs = ChromatogramInputs(files=(vial / "tlc_citrate.csv",) * 2, methods=(vial / "tlc_citrate.toml",))
+    document = chromatogram_report(inputs, log=NoticeLog()).document
+    assert document["combination"]["formula"] == "100 - A"
+    text = (vial / "tlc_citrate.toml").read_text().replace('contains = ["free"]', 'role = "impurity"')
+    (vial / "silent.toml").write_text(text)
     with pytest.raises(InputError, match="twice"):
-        chromatogram_report(inputs, log=NoticeLog())
+        chromatogram_report(replace(inputs, methods=(vial / "silent.toml",)), log=NoticeLog())
 
 
 def test_two_runs_are_not_combined_and_the_document_says_why(vial):
@@ -142,3 +152,38 @@ def test_all_files_are_written(vial, tmp_path):
     written = write_job(strip(vial), tmp_path / "out")
     assert {"report", "json"} <= set(written)
     assert all((tmp_path / "out" / name).stat().st_size > 0 for name in written.values())
+
+
+def test_the_page_lists_each_method_that_was_used_with_its_citation(vial):
+    inputs = ChromatogramInputs(files=(vial / "hplc.csv",), methods=(vial / "hplc.toml",))
+    output = chromatogram_report(inputs, log=NoticeLog())
+    listed = {m.id: m.citation for m in output.provenance.methods}
+    assert {"net-area", "baseline-constant", "decay", "half-life-Ga-68", "interval-score", "suitability"} <= set(listed)
+    assert not {"dead-time", "shape-emg", "skim-tangent"} & set(listed)
+    fitted = chromatogram_report(inputs, change=lambda m: m.changed(fit="emg", dead_time_us=1.0), log=NoticeLog())
+    assert {"dead-time", "shape-emg", "interval-fieller"} <= {m.id for m in fitted.provenance.methods}
+
+
+def test_percentages_that_rounding_does_not_explain_are_flagged_and_left_alone(tmp_path):
+    """Batch 2 of Daniel et al., doi 10.1186/s41181-023-00187-2, table 3: 99.2 + 0.85 + 0.56."""
+    (tmp_path / "batch2.csv").write_text("name;percent\nproduct;99,2\nfree;0,85\nother;0,56\n")
+    (tmp_path / "batch1.csv").write_text("name,percent\nproduct,99.2 %\nfree,0.25\nother,0.56\n")
+    log = NoticeLog()
+    output = balance_report([tmp_path / "batch2.csv"], log=log)
+    assert output.document["total"] == pytest.approx(100.61)
+    assert not output.document["balanced"]
+    assert [p["percent"] for p in output.document["parts"]] == [99.2, 0.85, 0.56]
+    assert "MASS_BALANCE_OFF" in [n.code for n in log]
+    both = balance_report([tmp_path / "batch1.csv", tmp_path / "batch2.csv"], log=NoticeLog()).document
+    assert [d["balanced"] for d in both["runs"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "empty"), ("name,value\na,1\n", "name and percent"), ("name,percent\na,x\n", "'x'"), ("name,percent\n", "one row"),
+     ("name,percent\na,0,5\n", "2, as in"), ("name,percent\na,-1\n", "0 to 100"), ("name,percent\na,nan\n", "0 to 100")],
+)  # fmt: skip
+def test_a_table_of_percentages_that_cannot_be_added_is_refused_in_one_sentence(tmp_path, text, words):
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(InputError, match=words):
+        balance_report([tmp_path / "table.csv"], log=NoticeLog())

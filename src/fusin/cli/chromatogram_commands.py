@@ -80,6 +80,10 @@ ChannelOption = Annotated[str | None, typer.Option("--channel", help="What the d
 CombineOption = Annotated[
     str, typer.Option("--combine", help="Of two files: auto, none, tlc-tlc (100 - A - B) or tlc-hplc ((100 - A) x T).")
 ]
+BalanceFlag = Annotated[
+    bool,
+    typer.Option("--mass-balance", help="The files are tables of percentages (name, percent): do they add up to 100?"),
+]
 LevelOption = Annotated[
     float | None, typer.Option("--level", help="Confidence level of all intervals; 0.95 unless told.")
 ]
@@ -115,6 +119,7 @@ def chromatogram(
     channel: ChannelOption = None,
     combine: CombineOption = "auto",
     level: LevelOption = None,
+    balance: BalanceFlag = False,
     strict: StrictFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -124,8 +129,12 @@ def chromatogram(
     Example: fusin chromatogram fusin-demo/vial/tlc_citrate.csv --method fusin-demo/vial/tlc_citrate.toml
     """
     from fusin.provenance import NoticeLog
+    from fusin.report.chromatogram_balance import balance_report
     from fusin.report.chromatogram_report import ChromatogramInputs, chromatogram_report
 
+    if balance:
+        finish(balance_report(files, log=NoticeLog(strict=strict)), out, as_json=as_json)
+        return
     inputs = ChromatogramInputs(
         files=tuple(files), methods=tuple(method or ()), maps=tuple(column_map or ()), uv=uv,
         combine=choice(combine, ("auto", "none", "tlc-tlc", "tlc-hplc"), "--combine"),

@@ -12,6 +12,7 @@ from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.chromatogram import Axis, Channel, FloatArray, Trace, checked_positions
 from fusin.radiopharmacy.chromatogram_map import ColumnMap
 from fusin.radiopharmacy.chromatogram_netcdf import is_netcdf, read_netcdf
+from fusin.radiopharmacy.chromatogram_records import find_records
 from fusin.radiopharmacy.chromatogram_text import Block, column_numbers, decoded, find_block
 from fusin.radiopharmacy.chromatogram_units import Heading, SignalUnit, position_unit, read_heading, signal_unit
 
@@ -47,7 +48,8 @@ def read_chromatogram(path: Path, log: NoticeLog, *, mapping: ColumnMap | None =
         found: tuple[Trace, ...] = (_calibrated(read_netcdf(path, mapping, log), mapping),)
     else:
         text = decoded(path.read_bytes(), where=path.name, encoding=mapping.encoding)
-        found = _channels(find_block(text, mapping, where=path.name), mapping, path.name, log)
+        block = (find_records if mapping.block_start else find_block)(text, mapping, where=path.name)
+        found = _channels(block, mapping, path.name, log)
     for trace in found:
         if trace.axis == "min" and trace.x[-1] <= 0:
             raise InputError(trace.where, "time", float(trace.x[-1]), "times after the injection")
@@ -94,7 +96,8 @@ def _positions(
         if mapping.x_unit is None:
             raise InputError(where, "x_unit", "nothing", "the unit of x_step in the column map")
         axis, factor = position_unit(mapping.x_unit, where=where, field="x_unit")
-        return axis, np.asarray(factor * mapping.x_step * np.arange(len(block.rows)), dtype=np.float64), set()
+        steps = (mapping.x_first or 0.0) + mapping.x_step * np.arange(len(block.rows))
+        return axis, np.asarray(factor * steps, dtype=np.float64), set()
     if mapping.x_column is not None:
         index = _column(mapping.x_column, names, where, "x_column")
     else:

@@ -31,7 +31,8 @@ class ColumnMap:
     channel : detector, ``radio`` or ``uv``
     live_time_s : counting time of each point
     counts_per_unit : counts that one unit of an analogue radio signal stands for, per point
-    x_step : distance of two points in ``x_unit``, for a file without positions
+    x_step, x_first : distance of two points, and the first of them (0), in ``x_unit``, for a file without positions
+    block_start : line with which each block of ``key;value`` lines begins, for counters that write one per sample
     background_subtracted : counts are net already, so they may be negative
     """
 
@@ -49,6 +50,8 @@ class ColumnMap:
     live_time_column: str | int | None = None
     counts_per_unit: float | None = None
     x_step: float | None = None
+    x_first: float | None = None
+    block_start: str | None = None
     background_subtracted: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -85,9 +88,13 @@ def column_map(values: Mapping[str, Any], *, where: str) -> ColumnMap:
         live_time_s=taken.number("live_time_s", above=0.0),
         counts_per_unit=taken.number("counts_per_unit", above=0.0),
         x_step=taken.number("x_step", above=0.0),
+        x_first=taken.number("x_first"),
+        block_start=taken.text("block_start"),
         background_subtracted=_flag(taken, "background_subtracted"),
     )
     taken.finish()
+    if found.x_first is not None and found.x_step is None:
+        raise InputError(where, "x_first", found.x_first, "x_step beside it, the distance of two points")
     return found
 
 

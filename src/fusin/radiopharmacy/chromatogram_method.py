@@ -17,19 +17,21 @@ from fusin.radiopharmacy.toml_fields import Fields, read_toml
 __all__ = ["BaselineRule", "ChromatogramMethod", "Edit", "PeakRule", "Recovery", "RegionRule", "read_method", "span"]
 
 Role = Literal["product", "impurity", ""]
-_ROLES = ("product", "impurity")
+_ROLES = ("product", "impurity", "free", "colloid")
+_SPECIES = ("free", "colloid")
 _MODELS = ("none", "constant", "linear", "arpls", "asls", "local")
 _FITS = ("gaussian", "emg", "skew-normal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionRule:
-    """A region of a strip, by Rf or by millimetres."""
+    """A region of a strip, by Rf or by millimetres; ``contains`` names the species that lie in it, ``product`` among them."""
 
     name: str
     rf: tuple[float, float] | None = None
     mm: tuple[float, float] | None = None
     role: Role = ""
+    contains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,7 @@ class PeakRule:
     tolerance_min: float | None = None
     rrt: tuple[float, float] | None = None
     role: Role = ""
+    contains: tuple[str, ...] = ()
     skim: SkimKind | None = None
     parent: str = ""
 
@@ -233,8 +236,27 @@ def _nuclide(taken: Fields) -> str | None:
     return None if name is None else nuclide(name).name
 
 
-def _role(taken: Fields) -> Role:
-    return taken.word("role", _ROLES) or ""  # type: ignore[return-value]  # word allows no other
+def _role(taken: Fields) -> tuple[Role, tuple[str, ...]]:
+    """Role and species. ``role = "free"`` and ``"colloid"`` are impurities by themselves; species alone settle the role.
+
+    Raises
+    ------
+    InputError
+        For a role that contradicts the species.
+    """
+    role, species = taken.word("role", _ROLES), _names(taken, "contains")
+    species = tuple(dict.fromkeys(s.strip().lower() for name in species for s in name.split("+") if s.strip()))
+    if role in _SPECIES:
+        if species and species != (role,):
+            raise InputError(taken.where, "role", role, f'contains = ["{role}"] alone, or no role beside contains')
+        return "impurity", (role,)
+    if not species:
+        return role or "", ()  # type: ignore[return-value]  # word allows no other
+    settled: Role = "product" if species == ("product",) else "" if "product" in species else "impurity"
+    if role is not None and role != settled:
+        needed = f"the role that what it contains has: {settled or 'none, for the product is not alone there'}"
+        raise InputError(taken.where, "role", role, needed)
+    return settled, species
 
 
 def _baseline(taken: Fields) -> BaselineRule:
@@ -275,9 +297,11 @@ def _recovery(taken: Fields, where: str) -> Recovery | None:
 
 
 def _region(taken: Fields) -> RegionRule:
+    role, species = _role(taken)
     found = RegionRule(
-        name=taken.text("name", required=True) or "", rf=span(taken, "rf"), mm=span(taken, "mm"), role=_role(taken)
-    )
+        name=taken.text("name", required=True) or "", rf=span(taken, "rf"), mm=span(taken, "mm"), role=role,
+        contains=species,
+    )  # fmt: skip
     taken.finish()
     if (found.rf is None) == (found.mm is None):
         raise InputError(taken.where, "rf", "nothing" if found.rf is None else "rf and mm", "rf or mm, one of them")
@@ -285,6 +309,7 @@ def _region(taken: Fields) -> RegionRule:
 
 
 def _peak(taken: Fields) -> PeakRule:
+    role, species = _role(taken)
     skim = taken.word("skim", ("tangent", "exponential"))
     found = PeakRule(
         name=taken.text("name", required=True) or "",
@@ -292,7 +317,8 @@ def _peak(taken: Fields) -> PeakRule:
         retention_min=taken.number("retention_min", least=0.0),
         tolerance_min=taken.number("tolerance_min", above=0.0),
         rrt=span(taken, "rrt"),
-        role=_role(taken),
+        role=role,
+        contains=species,
         skim=skim,  # type: ignore[arg-type]  # word allows no other
         parent=taken.text("parent") or "",
     )

@@ -61,6 +61,7 @@ class Piece:
     area, area_u : signed net area with its standard uncertainty
     percent : of the denominator; None when that is not above its noise
     role : ``product``, ``impurity`` or empty
+    contains : species that lie in it, as the method says
     apex : place of the highest point; None for regions
     how : ``window``, ``found``, ``tangent``, ``exponential``, the name of a fitted shape, or ``edited``
     rf : bounds as Rf, of a strip
@@ -73,6 +74,7 @@ class Piece:
     area_u: float
     percent: Percentage | None
     role: str = ""
+    contains: tuple[str, ...] = ()
     apex: float | None = None
     how: str = "window"
     rf: tuple[float, float] | None = None
@@ -104,7 +106,10 @@ class ChromatogramRun:
     unassigned_area : its net area, with ``unassigned_area_u``
     rcp : sum of the products, or None with ``rcp_reason``
     impurity : share of what the method calls impurity, together; None when nothing is called so
+    areas : of the pieces, and after them of what lies between
     limits : Currie limits of a peak as wide as the product's, in the unit of the areas
+    recovery : everything that came out, of what was injected
+    rcp_of_injected : the product, of what was injected
     other : channels of the same run for the plot, such as UV
     """
 
@@ -121,11 +126,13 @@ class ChromatogramRun:
     rcp: Estimate | None
     rcp_reason: str
     impurity: Estimate | None
+    areas: Areas
     skims: tuple[Skim, ...] = ()
     fits: tuple[PeakFit, ...] = ()
     shapes: tuple[PeakShape, ...] = ()
     limits: CurrieLimits | None = None
     recovery: Estimate | None = None
+    rcp_of_injected: Estimate | None = None
     delay_s: float | None = None
     edits: tuple[AppliedEdit, ...] = ()
     not_found: tuple[str, ...] = ()
@@ -135,6 +142,18 @@ class ChromatogramRun:
     def system(self) -> str:
         """Name of the system, or of the file."""
         return self.method.system or self.trace.where
+
+    def share(self, parts: Sequence[int], *, without: Sequence[int] = ()) -> Estimate:
+        """Percentage of some pieces together, of the denominator of the run, or of that without some others.
+
+        Raises
+        ------
+        NotComputable
+            When what it refers to is not above its noise.
+        """
+        whole = self.denominator in ("strip", "run")
+        base = [i for i in range(self.areas.area.size if whole else len(self.pieces)) if i not in without]
+        return percentage(self.areas, list(parts), base, level=self.method.level).estimate
 
 
 def decay_of(trace: Trace, method: ChromatogramMethod, log: NoticeLog) -> Decay:

@@ -157,8 +157,10 @@ def read_heading(text: str) -> Heading:
 def _split(text: str) -> tuple[str, str]:
     """Name and unit of a heading; a whole heading can be a unit (``counts``, ``CPM``)."""
     folded = _folded(text).replace(" ", "_")
-    if folded in _COUNTS or folded in _RATES or folded in _WHOLE_HEADINGS or folded in _POSITIONS:
+    if folded in _COUNTS or folded in _RATES:
         return text, folded
+    if folded in _WHOLE_HEADINGS or folded in _POSITIONS:
+        return text, text
     found = _UNIT.match(text)
     if found:
         unit = next(u for u in (found["a"], found["b"], found["c"], found["d"]) if u is not None)

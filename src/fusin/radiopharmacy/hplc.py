@@ -198,9 +198,10 @@ def _evaluated(
     formed = shapes(signal, base, [(p.name, p.start, p.end) for p in parts],
                     product=parts[product[0]].name if product else None)  # fmt: skip
     tops = {s.name: s.retention_min for s in formed}
+    species = {p.name: p.contains for p in method.peaks}
     pieces = tuple(
         Piece(name=p.name, start=p.start, end=p.end, area=float(areas.area[i]), area_u=float(area_u[i]),
-              percent=shares[i], role=named.roles.get(p.name, ""), apex=tops.get(p.name),
+              percent=shares[i], role=named.roles.get(p.name, ""), contains=species.get(p.name, ()), apex=tops.get(p.name),
               how=how.get(p.name) or p.skim or named.how.get(p.name, "window"))
         for i, p in enumerate(parts)
     )  # fmt: skip
@@ -209,8 +210,9 @@ def _evaluated(
         kind="hplc", trace=trace, signal=signal, baseline=base, method=method, pieces=pieces,
         denominator="run" if whole else "peaks", unassigned=unassigned, unassigned_area=float(areas.area[rest].sum()),
         unassigned_area_u=float(math.sqrt(max(areas.covariance[np.ix_(rest, rest)].sum(), 0.0))), rcp=rcp, rcp_reason=reason,
-        impurity=impurity, skims=areas.skims, fits=fits, delay_s=delay, not_found=named.missing, other=tuple(other),
+        impurity=impurity, areas=areas, skims=areas.skims, fits=fits, delay_s=delay, not_found=named.missing, other=tuple(other),
         shapes=formed, limits=_limits(areas, product), recovery=_recovery(areas, method),
+        rcp_of_injected=_recovery(areas, method, product),
     )  # fmt: skip
     _doubt(run, log)
     return run
@@ -316,11 +318,15 @@ def _limits(areas: Areas, products: Sequence[int]) -> CurrieLimits | None:
     )
 
 
-def _recovery(areas: Areas, method: ChromatogramMethod) -> Estimate | None:
-    if method.recovery is None:
+def _recovery(areas: Areas, method: ChromatogramMethod, parts: Sequence[int] | None = None) -> Estimate | None:
+    """Share of what was injected: of everything that came out, or of some peaks; None where nothing is stated or asked for."""
+    if method.recovery is None or parts == []:
         return None
-    u = math.sqrt(max(float(areas.covariance.sum()), 0.0) + float((areas.per_area * np.maximum(areas.area, 0.0)).sum()))
-    return column_recovery(eluted=float(areas.area.sum()), eluted_u=u, injected=method.recovery.injected,
+    chosen = areas if parts is None else areas.take(parts)
+    u = math.sqrt(
+        max(float(chosen.covariance.sum()), 0.0) + float((chosen.per_area * np.maximum(chosen.area, 0.0)).sum())
+    )
+    return column_recovery(eluted=float(chosen.area.sum()), eluted_u=u, injected=method.recovery.injected,
                            injected_u=method.recovery.injected_u, level=method.level)  # fmt: skip
 
 
@@ -337,4 +343,10 @@ def _doubt(run: ChromatogramRun, log: NoticeLog) -> None:
             log.warning("PEAKS_OVERLAP", f"the valley between {one.name} and {two.name} lies at {100.0 * valley / least:.0f} % of "
                         "the lower peak: a drop line moves area from one to the other; --fit emg, or skim in the method, "
                         "separates them", where=where, raw=valley / least)  # fmt: skip
+    kept = run.recovery
+    if kept is not None and kept.high is not None and kept.high < 100.0:
+        product = run.rcp_of_injected
+        of_all = "" if product is None else f"; of the injected activity {product.value:.2f} % is the product"
+        log.warning("COLUMN_KEEPS_ACTIVITY", f"{kept.value:.2f} % of what was injected came out, so the purity of the run does not "
+                    f"hold for the vial{of_all}", where=where, raw=kept.value)  # fmt: skip
     doubt_unassigned(run.unassigned, [p.percent for p in run.pieces], run.method, log, where=where)

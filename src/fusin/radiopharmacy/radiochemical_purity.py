@@ -25,7 +25,17 @@ from fusin.radiopharmacy.integration import Areas
 from fusin.stats.checks import normal_quantile
 from fusin.stats.results import Estimate
 
-__all__ = ["MassBalance", "Percentage", "column_recovery", "mass_balance", "percentage", "rcp_tlc_hplc", "rcp_two_tlc"]
+__all__ = [
+    "MassBalance",
+    "Percentage",
+    "column_recovery",
+    "difference",
+    "mass_balance",
+    "percentage",
+    "rcp_tlc_hplc",
+    "rcp_two_tlc",
+    "remainder",
+]
 
 _LEAST_VARIANCE = 0.5
 _FAR = 1e6
@@ -153,8 +163,41 @@ def rcp_two_tlc(first: Estimate, second: Estimate) -> Estimate:
     InvalidValue
         For a percentage that is missing or cannot be.
     """
-    a, b = _checked(first, "the first impurity"), _checked(second, "the second impurity")
-    return _combined(100.0 - a - b, ((first, -1.0), (second, -1.0)), "MOVER, 100 - A - B")
+    return remainder((first, second), ("A", "B"))
+
+
+def remainder(impurities: Sequence[Estimate], letters: Sequence[str]) -> Estimate:
+    """What impurities of independent strips leave of 100 %.
+
+    Parameters
+    ----------
+    impurities : percentages, each species in one of them only
+    letters : how the formula calls them
+
+    Raises
+    ------
+    InvalidValue
+        For a percentage that is missing or cannot be.
+    """
+    values = [_checked(one, f"the impurity {letter}") for one, letter in zip(impurities, letters, strict=True)]
+    formula = " - ".join(["100", *letters])
+    if len(values) == 1:
+        found = _combined(100.0 - values[0], ((impurities[0], -1.0),), f"{impurities[0].method}, {formula}")
+    else:
+        found = _combined(100.0 - sum(values), [(one, -1.0) for one in impurities], f"MOVER, {formula}")
+    return found
+
+
+def difference(more: Estimate, less: Estimate) -> Estimate:
+    """What one region holds beyond another, of two independent strips; signed.
+
+    Raises
+    ------
+    InvalidValue
+        For a percentage that is missing or cannot be.
+    """
+    a, b = _checked(more, "the larger region"), _checked(less, "the smaller region")
+    return _combined(a - b, ((more, 1.0), (less, -1.0)), "MOVER, difference")
 
 
 def rcp_tlc_hplc(impurity: Estimate, product: Estimate) -> Estimate:

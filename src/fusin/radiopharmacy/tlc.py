@@ -116,19 +116,27 @@ def _evaluated(
     products = [i for i, p in enumerate(parts) if roles[p.name] == "product"]
     impure = [i for i, p in enumerate(parts) if roles[p.name] == "impurity"]
     rcp, reason = purity(areas, products, count, whole=whole, level=method.level)
+    mixed = [r for r in method.regions if "product" in r.contains and len(r.contains) > 1]
+    if mixed and not products:
+        beside = " and ".join(s for s in mixed[0].contains if s != "product")
+        reason = f"{mixed[0].name} holds {beside} beside the product, which this system alone cannot tell apart"
+    for one in (r for r in mixed if roles[r.name] == "product"):
+        log.warning("PRODUCT_NOT_ALONE", f"{one.name} holds {' and '.join(one.contains)}: its percentage is more than that of the "
+                    "product", where=where)  # fmt: skip
     impurity, _ = purity(areas, impure, count, whole=whole, level=method.level)
     area_u = areas.u()
     ends = (method.origin_mm, method.front_mm)
+    species = {r.name: r.contains for r in method.regions}
     pieces = tuple(
         Piece(name=p.name, start=p.start, end=p.end, area=float(areas.area[i]), area_u=float(area_u[i]),
-              percent=shares[i], role=roles[p.name], rf=_rf(p, ends))
+              percent=shares[i], role=roles[p.name], contains=species.get(p.name, ()), rf=_rf(p, ends))
         for i, p in enumerate(parts)
     )  # fmt: skip
     rest_area, rest_u = _summed(areas, range(count, areas.area.size))
     return ChromatogramRun(
         kind="tlc", trace=trace, signal=signal, baseline=base, method=method, pieces=pieces,
         denominator="strip" if whole else "regions", unassigned=unassigned, unassigned_area=rest_area,
-        unassigned_area_u=rest_u, rcp=rcp, rcp_reason=reason, impurity=impurity, limits=_limits(areas, products),
+        unassigned_area_u=rest_u, rcp=rcp, rcp_reason=reason, impurity=impurity, areas=areas, limits=_limits(areas, products),
     )  # fmt: skip
 
 

@@ -14,12 +14,13 @@ from fusin.radiopharmacy.chromatogram_files import read_chromatogram
 from fusin.radiopharmacy.chromatogram_map import ColumnMap, read_column_map
 from fusin.radiopharmacy.chromatogram_method import ChromatogramMethod, read_method
 from fusin.radiopharmacy.chromatogram_run import PIECE_COLUMNS, ChromatogramRun, Piece
+from fusin.radiopharmacy.chromatogram_systems import Term, combined
 from fusin.radiopharmacy.hplc import evaluate_hplc
-from fusin.radiopharmacy.radiochemical_purity import rcp_tlc_hplc, rcp_two_tlc
 from fusin.radiopharmacy.tlc import evaluate_tlc
 from fusin.report.chromatogram_figures import chromatogram_plot
+from fusin.report.chromatogram_methods import chromatogram_methods
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
-from fusin.report.table_text import estimate_text, number_text, shown_columns
+from fusin.report.table_text import Shown, estimate_text, number_text, shown_columns
 from fusin.stats.results import Estimate
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["ChromatogramInputs", "chromatogram_report"]
 
 Change = Callable[[ChromatogramMethod], ChromatogramMethod]
-_FORMULAS = {"tlc-tlc": "100 - A - B", "tlc-hplc": "(100 - A) x T"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,7 @@ def chromatogram_report(
                 "maps": [{} if m is None else m.to_json() for m in maps],
                 "combine": inputs.combine,
             },
+            chromatogram_methods(runs, combination),
         ),
     )
 
@@ -163,40 +164,28 @@ def _combined(
         if wanted != "auto":
             raise InputError("--combine", "choice", wanted, f"a combination of what was given: {' and '.join(kinds)}")
         return None, None, f"{' and '.join(kinds)} are not combined: two strips, or a strip and a run, are"
-    strips = [r for r in runs if r.kind == "tlc"]
-    for strip in strips:
-        if strip.impurity is None:
-            return None, None, f"no region of {strip.system} has the role impurity"
-    first = strips[0].impurity
-    if rule == "tlc-tlc":
-        twice = {p.name for p in strips[0].pieces if p.role == "impurity"} & {
-            p.name for p in strips[1].pieces if p.role == "impurity"
-        }
-        if twice:
-            raise InputError(
-                "combination",
-                "impurity",
-                sorted(twice)[0],
-                "each impurity in one of the two systems, or it counts twice",
-            )
-        second, found = strips[1].impurity, None
-        if first is None or second is None:
-            return None, None, "an impurity has no percentage"
-        found = rcp_two_tlc(first, second)
-        parts = {"A": _part(strips[0], first), "B": _part(strips[1], second)}
-    else:
-        run = next(r for r in runs if r.kind == "hplc")
-        if run.rcp is None or first is None:
-            return None, None, f"{run.system}: {run.rcp_reason}"
-        found = rcp_tlc_hplc(first, run.rcp)
-        parts = {"A": _part(strips[0], first), "T": _part(run, run.rcp)}
+    found, reason = combined(runs, "tlc-tlc" if rule == "tlc-tlc" else "tlc-hplc", log)
+    if found is None:
+        return None, None, reason
     log.info(
         "SYSTEMS_COMBINED",
-        f"radiochemical purity is {_FORMULAS[rule]}",
+        f"radiochemical purity is {found.formula}",
         where=" and ".join(r.trace.where for r in runs),
-        used=rule,
+        used=found.rule,
     )
-    return {"rule": rule, "formula": _FORMULAS[rule], **parts}, found, ""
+    document: dict[str, Any] = {"rule": found.rule, "formula": found.formula}
+    document |= {term.letter: _term(term) for term in found.terms}
+    document["species"] = [
+        {
+            "name": s.name,
+            "formula": s.formula,
+            "percent": s.estimate.value,
+            "low": s.estimate.low,
+            "high": s.estimate.high,
+        }
+        for s in found.species
+    ]
+    return document, found.rcp, ""
 
 
 def _doubt_columns(runs: Sequence[ChromatogramRun], *, combined: bool, log: NoticeLog) -> None:
@@ -213,13 +202,14 @@ def _doubt_columns(runs: Sequence[ChromatogramRun], *, combined: bool, log: Noti
                         "state the injected area for the recovery", where=run.trace.where)  # fmt: skip
 
 
-def _part(run: ChromatogramRun, estimate: Estimate) -> dict[str, Any]:
+def _term(term: Term) -> dict[str, Any]:
     return {
-        "file": run.trace.where,
-        "system": run.method.system,
-        "percent": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
+        "file": term.run.trace.where,
+        "system": term.run.method.system,
+        "parts": list(term.parts),
+        "percent": term.estimate.value,
+        "low": term.estimate.low,
+        "high": term.estimate.high,
     }
 
 
@@ -268,6 +258,7 @@ def _run_document(run: ChromatogramRun) -> dict[str, Any]:
         "suitability": [s.to_json() for s in run.shapes],
         "limits": None if run.limits is None else run.limits.to_json(),
         "recovery": None if run.recovery is None else _rcp(run.recovery, ""),
+        "rcp_of_injected": None if run.rcp_of_injected is None else _rcp(run.rcp_of_injected, ""),
         "fits": [f.to_json() for f in run.fits],
         "edits": [
             {"peak": e.peak, "reason": e.reason, "user": e.user, "time": e.time, "before": e.before, "after": e.after}
@@ -293,6 +284,7 @@ def _piece_document(piece: Piece) -> dict[str, Any]:
         "method": None if estimate is None else estimate.method,
         "area_uncertainty": piece.area_u,
         "role": piece.role,
+        "contains": list(piece.contains),
         "apex": piece.apex,
         "rf_start": None if piece.rf is None else piece.rf[0],
         "rf_end": None if piece.rf is None else piece.rf[1],
@@ -319,6 +311,11 @@ def _sentences(
         out.append(f"{run.trace.where}: {said}")
         if run.recovery is not None:
             out.append(f"{run.trace.where}: column recovery {_percent(run.recovery)} % ({run.recovery.method}).")
+        if run.rcp_of_injected is not None:
+            out.append(
+                f"{run.trace.where}: product {_percent(run.rcp_of_injected)} % of the injected activity "
+                f"({run.rcp_of_injected.method})."
+            )
     return out
 
 
@@ -343,7 +340,7 @@ def _section(run: ChromatogramRun, name: str) -> JobSection:
     tables = [
         JobTable(
             name=f"{name}-{what.lower()}", title=f"{what} of {run.system}", frame=frame,
-            shown=shown_columns(frame, PIECE_COLUMNS, headings=headings, leave_out=empty),
+            shown=_placed(shown_columns(frame, PIECE_COLUMNS, headings=headings, leave_out=empty), run),
         )
     ]  # fmt: skip
     if run.shapes:
@@ -405,7 +402,13 @@ def _suitability(run: ChromatogramRun, name: str) -> JobTable:
     headings = {"retention_min": "t [min]", "width_half_min": "w, half [min]", "rrt": "RRT", "signal_to_noise": "S/N",
                 "resolution": "Rs", "resolution_tangent": "Rs (tangents)", "width_base_min": "w, base [min]"}  # fmt: skip
     return JobTable(name=f"{name}-suitability", title=f"System suitability of {run.system}", frame=frame,
-                    shown=shown_columns(frame, headings=headings))  # fmt: skip
+                    shown=_placed(shown_columns(frame, headings=headings), run))  # fmt: skip
+
+
+def _placed(shown: tuple[Shown, ...], run: ChromatogramRun) -> tuple[Shown, ...]:
+    """Columns of positions with the decimals of the axis: hundredths of a minute, tenths of a millimetre."""
+    places = {"start", "end", "apex", "retention_min"}
+    return tuple(replace(c, digits=2 if run.kind == "hplc" else 1) if c.name in places else c for c in shown)
 
 
 def _edits(run: ChromatogramRun, name: str) -> JobTable:
@@ -427,6 +430,11 @@ def _combination_section(combination: Mapping[str, Any], rcp: Estimate | None) -
         {"term": key, "file": part["file"], "system": part["system"], "percent": part["percent"], "percent_low": part["low"],
          "percent_high": part["high"]}
         for key, part in combination.items() if isinstance(part, dict)
+    ]  # fmt: skip
+    rows += [
+        {"term": one["name"], "file": "", "system": one["formula"], "percent": one["percent"], "percent_low": one["low"],
+         "percent_high": one["high"]}
+        for one in combination["species"]
     ]  # fmt: skip
     if rcp is not None:
         rows.append({"term": "RCP", "file": "", "system": combination["formula"], "percent": rcp.value, "percent_low": rcp.low,

@@ -40,12 +40,12 @@ windows_mm = [[{blank}]]
 [[regions]]
 name = "{low}"
 rf = [-0.15, 0.25]
-role = "{low_role}"
+contains = [{low_holds}]
 
 [[regions]]
 name = "{high}"
 rf = [{split}, 1.1]
-role = "{high_role}"
+contains = [{high_holds}]
 """
 )
 _HPLC = (
@@ -61,7 +61,7 @@ model = "constant"
 [[peaks]]
 name = "free 68Ga"
 window_min = [1.6, 2.8]
-role = "impurity"
+role = "free"
 
 [[peaks]]
 name = "by-product"
@@ -92,7 +92,7 @@ def write_files(folder: Path, *, seed: int = 0) -> None:
     """Write two strips, one run with its UV channel, their methods and a column map into a folder."""
     free, colloid, by_product, product = (2500.0 * TRUTH[n] for n in ("free 68Ga", "colloid", "by-product", "product"))
     _strip(folder / "tlc_citrate.csv", ((free, 84.0), (colloid + by_product + product, 15.0)), seed + 1)
-    _german(folder / "tlc_acetate.txt", ((free + by_product + product, 76.0), (colloid, 15.0)), seed + 2)
+    _german(folder / "tlc_acetate.txt", ((by_product + product, 76.0), (colloid + free, 15.0)), seed + 2)
     x, counts = make_radio_run(
         [TruePeak(counts=4.0 * free, centre=2.2, sigma=0.10, tau=0.08),
          TruePeak(counts=4.0 * by_product, centre=8.75, sigma=0.11, tau=0.05),
@@ -107,10 +107,11 @@ def write_files(folder: Path, *, seed: int = 0) -> None:
         "hplc.csv": "\n".join(rows) + "\n",
         "tlc_citrate.toml": _TLC.format(
             title="Free gallium moves with citrate, everything else stays", kind="tlc", system="citrate", blank="35, 55",
-            low="bound", low_role="", high="free 68Ga", high_role="impurity", split="0.7"),
+            low="bound", low_holds='"product", "by-product", "colloid"', high="free 68Ga", high_holds='"free"', split="0.7"),
         "tlc_acetate.toml": _TLC.format(
-            title="Colloid stays at the origin", kind="tlc", system="ammonium acetate / methanol", blank="35, 55",
-            low="colloid", low_role="impurity", high="moving", high_role="", split="0.6"),
+            title="Colloid and free gallium stay at the origin", kind="tlc", system="ammonium acetate / methanol",
+            blank="35, 55", low="origin", low_holds='"colloid", "free"', high="moving", high_holds='"product", "by-product"',
+            split="0.6"),
         "hplc.toml": _HPLC.format(title="C18, gradient", kind="hplc", system="C18"),
         "tlc_acetate_map.toml": _MAP,
     }  # fmt: skip
