@@ -88,10 +88,10 @@ def photon_kernel(energy_kev: float, histories: int, *, seed: int) -> tuple[Floa
 
     grid = np.geomspace(0.9, 3000.0, 800)
     inside = np.clip(grid, 1.0, 3000.0)
-    incoherent, photoelectric, pair = photon_table().at(inside)
+    coefficients = np.stack(photon_table().at(inside))
     each = max(histories // BATCHES, 1)
     tally = transport_photons(
-        energy_kev, each, float(np.log(grid[0])), float(np.log(grid[1] / grid[0])), incoherent, photoelectric, pair,
+        energy_kev, each, float(np.log(grid[0])), float(np.log(grid[1] / grid[0])), coefficients,
         PHOTON_EDGES, BATCHES, np.random.default_rng(seed),
     )  # fmt: skip
     return _summed(tally / (each * energy_kev))

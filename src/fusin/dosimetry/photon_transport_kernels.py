@@ -50,9 +50,59 @@ def _turn(direction: NDArray[Any], cosine: float, azimuth: float) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _collide(
+    energy: float, pick: float, compton: float, photo: float, direction: NDArray[Any], rng: np.random.Generator
+) -> tuple[float, float, bool]:
+    """Energy deposited in a collision, energy after it, and whether a second photon of 511 keV flies the other way."""
+    if pick < compton:
+        after, cosine = _klein_nishina(energy, rng)
+        if after <= STOP_KEV:
+            after = 0.0
+        _turn(direction, cosine, 2.0 * math.pi * rng.random())
+        return energy - after, after, False
+    if pick < compton + photo or energy <= 2.0 * MC2:
+        return energy, 0.0, False
+    _turn(direction, 2.0 * rng.random() - 1.0, 2.0 * math.pi * rng.random())
+    return energy - 2.0 * MC2, MC2, True
+
+
+@njit(cache=True, nogil=True)
+def _history(
+    stack: NDArray[Any], log_start: float, log_step: float, coefficients: NDArray[Any], edges: NDArray[Any],
+    tally: NDArray[Any], direction: NDArray[Any], rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Follow the photons on the stack to their end; the first collision of ``stack[0]`` is not tallied."""
+    count, first = 1, True
+    while count > 0:
+        count -= 1
+        energy, x, y, z = stack[count, 0], stack[count, 1], stack[count, 2], stack[count, 3]
+        direction[:] = stack[count, 4:]
+        while energy > 0.0:
+            at = (math.log(energy) - log_start) / log_step
+            j = int(at)
+            at -= j
+            c = coefficients[0, j] * (1.0 - at) + coefficients[0, j + 1] * at
+            p = coefficients[1, j] * (1.0 - at) + coefficients[1, j + 1] * at
+            n = coefficients[2, j] * (1.0 - at) + coefficients[2, j + 1] * at
+            step = -math.log(1.0 - rng.random()) / (c + p + n)
+            x, y, z = x + step * direction[0], y + step * direction[1], z + step * direction[2]
+            r = math.sqrt(x * x + y * y + z * z)
+            if r >= edges[-1]:
+                break
+            deposit, energy, pair = _collide(energy, rng.random() * (c + p + n), c, p, direction, rng)
+            if pair and count < STACK:
+                stack[count, 0], stack[count, 1], stack[count, 2], stack[count, 3] = MC2, x, y, z
+                stack[count, 4:] = -direction
+                count += 1
+            if not first:
+                tally[np.searchsorted(edges, r, side="right") - 1] += deposit
+            first = False
+
+
+@njit(cache=True, nogil=True)
 def transport_photons(
-    energy_kev: float, histories: int, log_start: float, log_step: float, incoherent: NDArray[Any],
-    photoelectric: NDArray[Any], pair: NDArray[Any], edges: NDArray[Any], batches: int, rng: np.random.Generator,
+    energy_kev: float, histories: int, log_start: float, log_step: float, coefficients: NDArray[Any],
+    edges: NDArray[Any], batches: int, rng: np.random.Generator,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Energy deposited from the second collision on around a point source of photons [keV per batch].
 
@@ -61,7 +111,7 @@ def transport_photons(
     energy_kev : of the photons at the source
     histories : photons per batch
     log_start, log_step : grid of the logarithm of the energy on which the coefficients are given
-    incoherent, photoelectric, pair : attenuation coefficients [cm2/g] on that grid
+    coefficients : (3, n) incoherent, photoelectric and pair attenuation [cm2/g] on that grid
     edges : radii of the shells [g/cm2], increasing; photons beyond the last are given up
     batches : independent groups, whose scatter gives the statistical uncertainty
     rng : source of random numbers
@@ -73,41 +123,5 @@ def transport_photons(
         for _ in range(histories):
             stack[0, :] = 0.0
             stack[0, 0], stack[0, 6] = energy_kev, 1.0
-            count, first = 1, True
-            while count > 0:
-                count -= 1
-                energy, x, y, z = stack[count, 0], stack[count, 1], stack[count, 2], stack[count, 3]
-                direction[:] = stack[count, 4:]
-                while energy > 0.0:
-                    at = (math.log(energy) - log_start) / log_step
-                    j = int(at)
-                    at -= j
-                    c = incoherent[j] * (1.0 - at) + incoherent[j + 1] * at
-                    p = photoelectric[j] * (1.0 - at) + photoelectric[j + 1] * at
-                    n = pair[j] * (1.0 - at) + pair[j + 1] * at
-                    step = -math.log(1.0 - rng.random()) / (c + p + n)
-                    x, y, z = x + step * direction[0], y + step * direction[1], z + step * direction[2]
-                    r = math.sqrt(x * x + y * y + z * z)
-                    if r >= edges[-1]:
-                        break
-                    pick = rng.random() * (c + p + n)
-                    if pick < c:
-                        after, cosine = _klein_nishina(energy, rng)
-                        if after <= STOP_KEV:
-                            after = 0.0
-                        deposit = energy - after
-                        _turn(direction, cosine, 2.0 * math.pi * rng.random())
-                    elif pick < c + p or energy <= 2.0 * MC2:
-                        deposit, after = energy, 0.0
-                    else:
-                        deposit, after = energy - 2.0 * MC2, MC2
-                        _turn(direction, 2.0 * rng.random() - 1.0, 2.0 * math.pi * rng.random())
-                        if count < STACK:
-                            stack[count, 0], stack[count, 1], stack[count, 2], stack[count, 3] = MC2, x, y, z
-                            stack[count, 4:] = -direction
-                            count += 1
-                    if not first:
-                        tally[batch, np.searchsorted(edges, r, side="right") - 1] += deposit
-                    first = False
-                    energy = after
+            _history(stack, log_start, log_step, coefficients, edges, tally[batch], direction, rng)
     return tally

@@ -139,7 +139,6 @@ def kernel_report(
         For a nuclide whose emissions are known in part.
     """
     kernel = voxel_kernel(nuclide, spacing_mm, density, size, medium=medium, part=part)
-    emitted = emissions(nuclide)
     if size is None and kernel.size > 11:
         log.info(
             "KERNEL_ENLARGED",
@@ -152,7 +151,7 @@ def kernel_report(
         name="kernel",
         title="Voxel S values",
         text=(
-            _emission_sentence(emitted),
+            _emission_sentence(emissions(nuclide)),
             f"The kernel holds {1 - outside:.1%} of the energy; {kernel.energy_outside_kev:.1f} keV per decay leave it.",
             f"Interval of the source voxel: {INTERVAL}.",
         ),
