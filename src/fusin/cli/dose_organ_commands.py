@@ -22,7 +22,7 @@ TableOption = Annotated[
 ]
 UnitOption = Annotated[str | None, typer.Option("--s-unit", help="Unit of a CSV that states none, mGy/(MBq s).")]
 ReferenceOption = Annotated[
-    list[str] | None, typer.Option("--reference-mass", help="Mass in the model: kidneys=310. Repeatable.")
+    list[str] | None, typer.Option("--reference-mass", help="Mass in the model: kidneys=310, or a CSV. Repeatable.")
 ]
 MassOption = Annotated[list[str] | None, typer.Option("--mass", help="The patient's mass: kidneys=290. Repeatable.")]
 MassUOption = Annotated[

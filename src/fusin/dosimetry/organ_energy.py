@@ -22,8 +22,10 @@ __all__ = ["APPROXIMATE", "approximate_table", "electron_self_kev", "refuse_impo
 
 APPROXIMATE = "an approximation without phantom: self-dose of water spheres, photons that leave an organ spread over the whole body"
 _NO_SPHERE = ("red_marrow", "cortical_bone", "trabecular_bone")
-# An S value may exceed the energy of a decay by this share before its unit or nuclide is doubted, and fall below it by that.
-_MOST, _LEAST = 1.05, 0.01
+# An S value may exceed the energy of a decay by this factor before its unit or nuclide is doubted; a self-S may fall to this
+# share of what electrons leave in a sphere of the same mass (red marrow: 0.57; walls: about a half).
+_MOST, _LEAST = 1.05, 0.3
+_HEAVIEST_SPHERE_G = 10000.0
 
 
 def electron_self_kev(name: str, mass_g: float) -> float:
@@ -61,7 +63,9 @@ def refuse_impossible_energy(table: STable, log: NoticeLog) -> None:
                 continue
             kev = absorbed_kev(value, mass)
             own = organ(source) == organ(target)
-            if kev > _MOST * total or (own and kev < _LEAST * total):
+            if kev > _MOST * total or (
+                own and kev < _LEAST * electron_self_kev(table.nuclide, min(mass, _HEAVIEST_SPHERE_G))
+            ):
                 raise NotComputable(
                     "organ dose",
                     f"{table.name} means {kev:.4g} keV in {target} per decay in {source}, and {table.nuclide} has {total:.4g} keV",

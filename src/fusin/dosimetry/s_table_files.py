@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fusin.dosimetry.s_tables import STable, joined_tables
+from fusin.dosimetry.saf_files import read_saf, s_table_from_saf
 from fusin.errors import InputError
 from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
@@ -72,7 +73,7 @@ def read_s_tables(
 
     Parameters
     ----------
-    paths : OpenDose JSON (one per source), or one CSV
+    paths : OpenDose JSON (one per source), one CSV, or electrons and photons of ICRP 133 (SAF)
     log : receives what was taken from names of files
     nuclide_name : the nuclide, where a file does not say it; must agree where it does
     unit : of a CSV that does not say it; a key of `S_UNITS`
@@ -82,7 +83,7 @@ def read_s_tables(
     InputError
         For a file that cannot be read, and for files of different nuclides or models.
     """
-    tables = []
+    tables, saf = [], []
     for path in paths:
         if not path.is_file():
             raise InputError(path.name, "file", "a folder" if path.is_dir() else "nothing", "a table of S values")
@@ -91,8 +92,14 @@ def read_s_tables(
             tables.append(read_s_json(path, log, nuclide_name=nuclide_name))
         elif suffix in {".csv", ".tsv", ".txt"}:
             tables.append(read_s_csv(path, log, nuclide_name=nuclide_name, unit=unit))
+        elif suffix == ".saf":
+            saf.append(read_saf(path))
         else:
-            raise InputError(path.name, "file type", suffix or "none", "OpenDose JSON or CSV")
+            raise InputError(path.name, "file type", suffix or "none", "OpenDose JSON, CSV or ICRP 133 SAF")
+    if saf:
+        if nuclide_name is None:
+            raise InputError(saf[0].name, "nuclide", "none stated", "--nuclide")
+        tables.append(s_table_from_saf(saf, log, nuclide_name=nuclide_name))
     return joined_tables(tables)
 
 

@@ -15,7 +15,7 @@ from fusin.dosimetry.organ_cases import OrganCase, names_of, read_biology, read_
 from fusin.dosimetry.organ_energy import approximate_table, refuse_impossible_energy
 from fusin.dosimetry.organ_names import find_organ, organ
 from fusin.dosimetry.organs import OrganDose, OrganDoses, log_normal, organ_doses, relative_u
-from fusin.dosimetry.s_table_files import read_s_tables
+from fusin.dosimetry.s_table_files import read_masses, read_s_tables
 from fusin.dosimetry.s_tables import REMAINDER, STable, with_masses, with_remainder
 from fusin.dosimetry.treatment_record import OrganBiology
 from fusin.errors import InputError, MissingValue
@@ -83,7 +83,7 @@ class OrganOptions:
     ----------
     nuclide, administered_mbq : where the file does not say them
     s_tables, s_unit : files of S values, and the unit of a CSV that does not state it
-    reference_masses, masses : texts ``organ=grams`` of the model and of the patient
+    reference_masses, masses : texts ``organ=grams`` of the model and of the patient; the first may name a CSV file
     mass_u_percent : relative standard uncertainty of the patient's masses
     sources : texts ``region=source`` where a region is spelt otherwise in the table
     s_u_percent : relative standard uncertainty of S as a model of this patient
@@ -223,10 +223,15 @@ def _table(tia: Mapping[str, Estimate], case: OrganCase, options: OrganOptions, 
             "fusin dose organs", "--s-table", "nothing", "files of S values, or --approximate with --body-mass-g"
         )
     table = read_s_tables(options.s_tables, log, nuclide_name=case.nuclide, unit=options.s_unit)
-    given = {
-        n: _grams(n, t, "--reference-mass").value or math.nan
-        for n, t in names_of(options.reference_masses, "--reference-mass").items()
-    }
+    given: dict[str, float] = {}
+    for text in options.reference_masses:
+        if text.lower().endswith((".csv", ".tsv")):
+            given |= read_masses(Path(text), log)
+        else:
+            given |= {
+                n: _grams(n, t, "--reference-mass").value or math.nan
+                for n, t in names_of([text], "--reference-mass").items()
+            }
     if given:
         table = with_masses(table, given, log)
     refuse_impossible_energy(table, log)
