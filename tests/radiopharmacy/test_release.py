@@ -482,3 +482,9 @@ def test_a_result_in_another_unit_is_converted_and_both_numbers_are_said():
 def test_a_misspelt_test_is_refused_with_the_one_that_was_meant():
     with pytest.raises(InputError, match="ph perhaps"):
         judged(('test = "ph"', 'test = "pH"'))
+
+
+def test_a_limit_per_dose_without_the_activity_of_a_dose_is_refused():
+    limit = '[[expiry.dose_limit]]\nname = "HEPES"\nper_ml = 4\nper_dose = 200\nunit = "ug"\n'
+    with pytest.raises(InputError, match="HEPES"):
+        judged(("doses = 2\ndose_mbq = 150\n", limit))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from fusin.errors import MissingExtra
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.batch_files import batch_from_text
+from fusin.radiopharmacy.batch_record import BatchStatus, SignedBy
 from fusin.radiopharmacy.record_verify import verify_record
 from fusin.radiopharmacy.release import assess
 from fusin.radiopharmacy.specification import find_specification
@@ -129,6 +130,21 @@ def test_the_figure_has_a_bar_and_a_time_for_each_limit():
     names = re.findall(r'class="limit">([^<]+)<', figure.svg)
     assert names == [one.name for one in release.expiry.limits if one.time]
     assert "style=" not in figure.svg
+
+
+@pytest.mark.parametrize(("minutes", "late"), [(60, False), (70, True)])
+def test_a_signature_after_the_expiry_says_so(minutes, late):
+    """586 MBq hold two doses of 150 MBq for 65.4 min."""
+    release, log = made()
+    signed = SignedBy(
+        signer="R", meaning="released", time=(END + timedelta(minutes=minutes)).isoformat(), key="ab" * 32, seq=8, holds=True
+    )  # fmt: skip
+    status = BatchStatus(
+        number="B", state="released", maker="M", document={}, content_sha256="", specification={}, decision="release", gates=(),
+        open_tests=(), expiry=None, signatures=(signed,), seq=8, hash="cd" * 32, changes=0,
+    )  # fmt: skip
+    content = certificate(release, status=status, notices=log.notices, issued=None)
+    assert ("signed after the expiry" in content["signatures"][0]["standing"]) is late
 
 
 def test_the_demonstration_keeps_a_signed_record_that_verifies(tmp_path):

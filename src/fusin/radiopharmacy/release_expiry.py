@@ -155,6 +155,11 @@ def _doses(
         raise InputError(
             f"{batch.where}: expiry", "dose_mbq", "nothing", f"the activity of each of the {asked.doses} doses"
         )
+    if asked.dose_mbq is None and asked.dose_limits:
+        names = ", ".join(one.name for one in asked.dose_limits)
+        raise InputError(
+            f"{batch.where}: expiry", "dose_mbq", "nothing", f"the activity of a dose, which limits {names} per dose"
+        )
     if asked.dose_mbq is None or not product:
         return []
     found, count = [], asked.doses or 1

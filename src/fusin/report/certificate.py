@@ -15,7 +15,7 @@ from typing import Any
 
 from fusin.errors import MissingExtra
 from fusin.provenance import Notice, versions
-from fusin.radiopharmacy.batch_record import BatchStatus, content_sha256
+from fusin.radiopharmacy.batch_record import BatchStatus, SignedBy, content_sha256
 from fusin.radiopharmacy.limits import decimal_text
 from fusin.radiopharmacy.release import Release
 from fusin.radiopharmacy.release_expiry import IMPURITY_KINDS
@@ -237,7 +237,7 @@ def _signatures(release: Release, status: BatchStatus | None) -> list[dict[str, 
             {
                 "who": s.signer, "meaning": s.meaning, "time": s.time.replace("T", " ")[:16] + " UTC",
                 "key": f"Ed25519 {fingerprint(s.key)} · entry {s.seq}",
-                "standing": "covers this content" if s.holds else "ended by a later change",
+                "standing": _standing(release, s),
             }
             for s in status.signatures
         ]  # fmt: skip
@@ -246,6 +246,18 @@ def _signatures(release: Release, status: BatchStatus | None) -> list[dict[str, 
         {"who": getattr(people, field), "meaning": meaning, "time": "", "key": "", "standing": ""}
         for meaning, field in _ROLES
     ]
+
+
+def _standing(release: Release, signature: SignedBy) -> str:
+    """What a signature stands for; one that releases after the expiry says so, whatever moment of decision was typed."""
+    if not signature.holds:
+        return "ended by a later change"
+    expiry = release.expiry.time
+    late = (
+        signature.meaning in ("released", "conditionally-released") and expiry is not None and expiry.utcoffset() is not None
+        and datetime.fromisoformat(signature.time) > expiry
+    )  # fmt: skip
+    return "covers this content" + ("; signed after the expiry" if late else "")
 
 
 def _hashes(release: Release, status: BatchStatus | None) -> list[tuple[str, str]]:
