@@ -220,11 +220,13 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
         )
     if v.size < 3:
         raise NotComputable("the recovery curve", f"there are {v.size} inserts", "at least 3", "TOO_FEW_POINTS")
-    root = np.ones(v.size) if u is None else 1.0 / np.asarray(u, dtype=float)
-    if root.shape != v.shape or not (np.isfinite(root) & (root > 0)).all():
+    own = np.ones(v.size) if u is None else np.asarray(u, dtype=float)
+    if own.shape != v.shape or not (np.isfinite(own) & (own > 0)).all():
         raise InputError(
             "recovery", "uncertainties", "another number of them or one that is not positive", "one for each insert"
         )
+
+    root = 1.0 / own
 
     def residual(logs: FloatArray) -> FloatArray:
         b1, b2 = np.exp(logs)

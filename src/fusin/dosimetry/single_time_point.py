@@ -40,8 +40,9 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 _LN2 = math.log(2.0)
-_T_STEPS, _A_STEPS = 801, 241
+_T_STEPS, _A_STEPS = 401, 121
 _REACH = 6.0
+_NARROWINGS, _NEGLIGIBLE = 6, 25.0
 
 
 def haenscheid_factor(time_h: ArrayLike, *, t_eff_h: ArrayLike) -> FloatArray:
@@ -80,8 +81,10 @@ def _positive(**values: float) -> None:
             raise InputError("single time point", name, value, "a positive number")
 
 
-def _half_lives(prior: Prior, half_life_h: float, region: str) -> tuple[FloatArray, FloatArray]:
-    """Half-lives and their prior probabilities, cut off at physical decay."""
+def _half_lives(
+    prior: Prior, half_life_h: float, region: str, within: tuple[float, float] | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Half-lives and their prior probabilities, cut off at physical decay; ``within`` narrows their logarithms."""
     _check_prior(prior, half_life_h, region)
     sigma = prior.sigma
     if sigma is None:
@@ -92,7 +95,8 @@ def _half_lives(prior: Prior, half_life_h: float, region: str) -> tuple[FloatArr
             "PRIOR_WITHOUT_SPREAD",
         )
     centre = math.log(prior.median_h)
-    logs = np.linspace(centre - _REACH * sigma, min(centre + _REACH * sigma, math.log(half_life_h)), _T_STEPS)
+    wide = (centre - _REACH * sigma, min(centre + _REACH * sigma, math.log(half_life_h)))
+    logs = np.linspace(*(within or wide), _T_STEPS)
     weights = np.exp(-0.5 * ((logs - centre) / sigma) ** 2)
     weights[[0, -1]] *= 0.5
     return np.exp(logs), weights / weights.sum()
@@ -270,11 +274,17 @@ def posterior(points: TimeActivity, prior: Prior, *, half_life_h: float) -> Post
             "UNCERTAINTY_MISSING",
         )
     half_lives, weights = _half_lives(prior, half_life_h, points.region)
-    w = 1.0 / points.uncertainty_mbq**2
-    decays = np.exp2(-points.time_h[None, :] / half_lives[:, None])
-    power = np.sum(w * decays**2, axis=1)
-    best = np.sum(w * decays * points.activity_mbq, axis=1) / power
-    misfit = np.sum(w * (points.activity_mbq - best[:, None] * decays) ** 2, axis=1)
+    power, best, misfit = _profile(points, half_lives)
+    for _ in range(_NARROWINGS):
+        # A prior much wider than what the points say is looked at where the posterior lies.
+        score = np.log(np.maximum(weights, 1e-300)) - 0.5 * misfit
+        kept = np.flatnonzero(score > score.max() - _NEGLIGIBLE)
+        first, last = max(int(kept[0]) - 1, 0), min(int(kept[-1]) + 1, half_lives.size - 1)
+        if last - first > half_lives.size // 2:
+            break
+        within = (math.log(half_lives[first]), math.log(half_lives[last]))
+        half_lives, weights = _half_lives(prior, half_life_h, points.region, within)
+        power, best, misfit = _profile(points, half_lives)
     steps = np.linspace(-_REACH, _REACH, _A_STEPS)
     spread = 1.0 / np.sqrt(power)
     amplitude = best[:, None] + spread[:, None] * steps
@@ -288,6 +298,18 @@ def posterior(points: TimeActivity, prior: Prior, *, half_life_h: float) -> Post
         points=points, prior=prior, half_life_h=half_life_h, t_eff_h=half_lives, amplitude_mbq=safe,
         mass=mass / mass.sum(), mode_t_eff_h=t_mode, mode_amplitude_mbq=a_mode,
     )  # fmt: skip
+
+
+def _profile(points: TimeActivity, half_lives: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """For each half-life: information on the amplitude, its best value, and chi-squared there."""
+    assert points.uncertainty_mbq is not None
+    w = 1.0 / points.uncertainty_mbq**2
+    decays = np.exp2(-points.time_h[None, :] / half_lives[:, None])
+    # A half-life so short that nothing is left at the scans explains nothing.
+    power = np.maximum(np.sum(w * decays**2, axis=1), 1e-280)
+    best = np.sum(w * decays * points.activity_mbq, axis=1) / power
+    misfit = np.sum(w * (points.activity_mbq - best[:, None] * decays) ** 2, axis=1)
+    return power, np.maximum(best, 1e-280), misfit
 
 
 def _mode(half_lives: FloatArray, weights: FloatArray, misfit: FloatArray, best: FloatArray) -> tuple[float, float]:

@@ -54,6 +54,8 @@ _LN2 = math.log(2.0)
 _EXACT = 1e-9
 _SINGULAR = 1e-8
 _EQUAL_RATES = 1.02
+# A rate that moves no point by a millionth of the highest one was not measured.
+_TRACE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -362,7 +364,7 @@ def fit_curve(
     rss = float(residual @ residual)
     df = points.n - form.parameters
     variance = 1.0 if weights == "given" else rss / df
-    lost = _lost(form, rates, free, slopes, found.fastest_per_h)
+    lost = _lost(form, rates, free, slopes, float((points.activity_mbq * root).max()))
     covariance = np.full((form.parameters,) * 2, math.nan) if lost else variance * _inverse(slopes)
     return CurveFit(
         model=form, points=points, weights=weights, half_life_h=half_life_h, rates_per_h=rates,
@@ -406,14 +408,13 @@ def _ordered(form: CurveModel, rates: FloatArray, free: FloatArray) -> tuple[Flo
 
 
 def _lost(
-    form: CurveModel, rates: FloatArray, free: FloatArray, slopes: FloatArray, fastest_per_h: float
+    form: CurveModel, rates: FloatArray, free: FloatArray, slopes: FloatArray, highest: float
 ) -> tuple[str, ...]:
     """Parameters that the points leave open."""
     names = [f"lambda_{j + 1}_per_h" for j in range(form.rates)]
-    amplitudes = form.mixing @ free
-    size = float(np.abs(amplitudes).max(initial=0.0))
-    lost = {names[j] for j in range(form.rates) if rates[j] >= fastest_per_h * (1 - 1e-6)}
-    lost |= {names[j] for j in range(form.rates) if abs(amplitudes[j]) <= 1e-9 * size}
+    # What a change of the rate by its own size would do to the curve, at the point where it does most.
+    trace = rates * np.abs(slopes[:, : form.rates]).max(axis=0)
+    lost = {names[j] for j in range(form.rates) if trace[j] <= _TRACE * highest}
     for j in range(form.rates - 1):
         if rates[j + 1] <= rates[j] * _EQUAL_RATES:
             lost |= {names[j], names[j + 1]}
