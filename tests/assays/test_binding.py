@@ -10,7 +10,7 @@ import pytest
 from scipy.special import stdtrit
 
 from fusin.assays.binding import BindingOptions, analyse_binding
-from fusin.assays.binding_ki import Radioligand
+from fusin.assays.binding_radioligand import Radioligand
 from fusin.assays.binding_tables import read_competition
 from fusin.assays.models import variable_slope
 from fusin.assays.synthetic_binding import CompetitionTruth, make_competition
@@ -150,6 +150,58 @@ def test_scatter_alone_is_no_displacement():
     with pytest.raises(NotComputable, match="does not change") as refused:
         analysed(frame, model="one-site")
     assert refused.value.code == "NO_DISPLACEMENT"
+
+
+@pytest.mark.parametrize("model", ["one-site", "variable-slope", "f-test"])
+@pytest.mark.parametrize("noise", ["constant", "relative", "poisson"])
+def test_a_flat_response_is_called_flat_under_every_model_and_noise(model, noise):
+    """Under such data curve and weights never settle, and slopes run off; that is not what a reader has to know."""
+    x = np.repeat(10.0 ** np.arange(-2, 5.5, 0.5), 2)
+    y = 9000 * (1 + 0.05 * np.random.default_rng(1).standard_normal(x.size))
+    with pytest.raises(NotComputable, match="does not change") as refused:
+        analysed(pd.DataFrame({"concentration_nM": x, "cpm": y}), model=model, noise=noise)
+    assert refused.value.code == "NO_DISPLACEMENT"
+
+
+def half_seen(seed=3):
+    """Concentrations up to a tenth of the IC50 of 10 nM, 5 % scatter: a little of the fall is seen."""
+    x = np.repeat(np.arange(-11.5, -8.9, 0.5), 3)
+    return table(log_ic50=-8.0, top=9000.0, bottom=600.0, scatter=250.0, log_x=x, replicates=1, seed=seed)
+
+
+@pytest.mark.parametrize("interval", ["profile", "wald"])
+def test_an_ic50_that_may_as_well_lie_beyond_the_concentrations_is_refused(interval):
+    """The fitted value may fall among the concentrations by chance; its profile says that nothing is known of it."""
+    reasons = []
+    for seed in range(12):
+        try:
+            analysed(half_seen(seed), model="one-site", interval=interval)
+        except NotComputable as err:
+            reasons.append(err.code)
+    # One run in twelve bends by chance so that even its profile closes.
+    assert len(reasons) >= 11
+    assert set(reasons) == {"FIT_NOT_IDENTIFIABLE", "IC50_EXTRAPOLATED", "NO_DISPLACEMENT"}
+
+
+def test_an_experiment_without_an_ic50_is_left_out_of_the_mean_by_name():
+    parts = [table(log_ic50=v, seed=i).assign(experiment=f"day {i}") for i, v in enumerate((-8.1, -8.0))]
+    log = NoticeLog()
+    found = analysed(pd.concat([*parts, half_seen().assign(experiment="day 2")]), log, model="one-site")[0]
+    used = [c.log_ic50.value for c in found.used]
+    assert len(used) == 2
+    assert found.log_ic50.value == pytest.approx(sum(used) / 2)
+    assert "2 of 3 experiments (no IC50 in day 2)" in found.pooling
+    assert found.to_json()["n_experiments"] == 2
+    assert "experiment day 2" in next(n.message for n in log if n.code == "IC50_REFUSED")
+
+
+def test_a_curve_as_steep_as_a_step_keeps_its_ic50_between_two_concentrations():
+    """Its slope has no upper limit, so that the profile jumps; the data do bound the IC50 all the same."""
+    x = np.repeat(np.arange(-10.0, -5.9, 0.5), 2)
+    rng = np.random.default_rng(2)
+    y = np.where(x < -7.9, 1000.0, np.where(x > -7.6, 100.0, 800.0)) + 15 * rng.standard_normal(x.size)
+    found = analysed(pd.DataFrame({"concentration_nM": 10 ** (x + 9), "cpm": y}))[0]
+    assert 3 < found.ic50_nm.value < 40
 
 
 def test_zero_counts_one_concentration_and_too_few_points_get_one_sentence():

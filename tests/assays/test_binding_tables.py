@@ -88,7 +88,7 @@ MISTAKES = {
     "no unit": ("concentration,cpm\n1,5\n", "the unit in the header"),
     "no concentration": ("time,cpm\n1,5\n", "column of concentrations"),
     "mass concentration": ("concentration_ng_mL,cpm\n1,5\n", "molar"),
-    "negative": ("concentration_nM,cpm\n1,5\n-2,5\n", "row 2: concentration_nm"),
+    "negative": ("concentration_nM,cpm\n1,5\n-2,5\n", "row 2: concentration_nM"),
     "impossible log": ("log10_concentration_M,cpm\n-9,5\n5,4\n", "1e\\+05 M"),
     "log of nM in a column of M": ("log10_concentration_M,cpm\n3,5\n", "log10 nM - 9"),
     "nM in a column of M": ("concentration_M,cpm\n100,5\n", "look at the unit"),
@@ -103,7 +103,17 @@ MISTAKES = {
     "unknown kind": ("concentration_nM,cpm,kind\n1,5,blankish\n", "one of sample, total, nonspecific"),
     "total with a concentration": ("concentration_nM,cpm,kind\n5,5,total\n", "kind total"),
     "controls only": ("compound,concentration_nM,cpm,kind\n,0,5,total\n", "rows of kind sample"),
-    "sample without compound": ("compound,concentration_nM,cpm\na,1,5\n,2,5\n", "a compound"),
+    "sample without compound": ("compound,concentration_nM,cpm\na,1,5\n,2,5\n", "row 2: compound: found 'nothing'"),
+    "sample without experiment": (
+        "experiment,concentration_nM,cpm\n1,1,5\n,2,5\n",
+        "row 2: experiment: found 'nothing'",
+    ),
+    "two concentrations": (
+        "concentration_nM,log10_concentration_M,cpm\n1,-9,5\n2,-8,5\n",
+        "row 2: log10_concentration_M",
+    ),
+    "counts far below 0": ("concentration_nM,cpm\n1,-980\n2,900\n", "row 1: cpm: found -980"),
+    "log without unit": ("log10_concentration,cpm\n-9,5\n", "log10_concentration_M"),
     "column twice": ("concentration_nM,cpm,cpm\n1,5,6\n", "each column once"),
     "infinite": ("concentration_nM,cpm\ninf,5\n", "finite"),
 }
@@ -149,3 +159,46 @@ def test_whatever_stands_in_a_file_the_answer_is_a_table_or_a_refusal(tmp_path_f
     assert answer
     assert "\n" not in answer
     assert answer != "0 points"
+
+
+def test_two_columns_of_one_concentration_are_read_as_one_when_they_agree(tmp_path):
+    path = tmp_path / "two.csv"
+    path.write_text("concentration_nM,log10_concentration_M,cpm\n1,-9,9\n3.162,-8.5,5\n0,,9\n", encoding="utf-8")
+    log = NoticeLog()
+    with pytest.raises(InputError, match="row 3: log10_concentration_M"):
+        read_competition(path, log)
+    path.write_text("concentration_nM,log10_concentration_M,cpm\n1,-9,9\n3.162,-8.5,5\n", encoding="utf-8")
+    found = read_competition(path, log)
+    assert found[0].log_x.tolist() == pytest.approx([-9, -8.5], abs=1e-4)
+    assert {n.code for n in log} == {"CONCENTRATION_TWICE"}
+
+
+def test_controls_without_an_experiment_belong_to_all_experiments(tmp_path):
+    text = "experiment,kind,concentration_nM,cpm\n1,sample,1,9\n2,sample,1,8\n,nonspecific,,1\n"
+    assert [p.y.tolist() for p in read(tmp_path, text)] == [[9.0, 1.0], [8.0, 1.0]]
+
+
+def test_counts_a_little_below_zero_are_doubted_only_where_they_are_called_counts(tmp_path):
+    for name, expected in (("counts", {"NEGATIVE_COUNTS"}), ("net_cpm", set())):
+        path = tmp_path / f"{name}.csv"
+        path.write_text(f"concentration_nM,{name}\n1,900\n10,400\n100,-3\n", encoding="utf-8")
+        log = NoticeLog()
+        read_competition(path, log)
+        assert {n.code for n in log} == expected
+
+
+def test_replicates_of_total_and_blocked_tubes_stand_side_by_side(tmp_path):
+    text = "concentration_nM,TB1,TB2,NSB1,NSB2\n1,900,910,100,\n10,1500,1510,200,210\n"
+    found = read(tmp_path, text, reader=read_saturation)[0]
+    assert sorted(found.y[found.kind == "total"].tolist()) == [900, 910, 1500, 1510]
+    assert sorted(found.y[found.kind == "nonspecific"].tolist()) == [100, 200, 210]
+    with pytest.raises(InputError, match="row 2"):
+        read(tmp_path, text.replace("10,1500,1510", ",1500,1510"), reader=read_saturation)
+
+
+@pytest.mark.parametrize(("start", "word"), [(b"PK\x03\x04", "Excel"), (b"\xff\xfe", "UTF-16"), (b"%PDF-1.7", "PDF")])
+def test_a_file_that_is_no_text_is_named(tmp_path, start, word):
+    path = tmp_path / "export.csv"
+    path.write_bytes(start + bytes(40))
+    with pytest.raises(InputError, match=word):
+        read_competition(path, NoticeLog())

@@ -8,6 +8,10 @@ import pytest
 
 from fusin.assays.binding import BindingOptions, analyse_binding
 from fusin.assays.binding_tables import read_competition, read_saturation
+from fusin.assays.depletion import bound_in_saturation
+from fusin.assays.fitting import fit
+from fusin.assays.intervals import intervals
+from fusin.assays.models import hyperbola
 from fusin.assays.saturation import SaturationOptions, analyse_saturation
 from fusin.assays.synthetic_binding import make_homologous, make_saturation
 from fusin.errors import InputError, NotComputable
@@ -108,7 +112,7 @@ def test_bmax_per_cell_and_per_protein_need_the_specific_activity():
     with pytest.raises(InputError, match="cpm per fmol"):
         SaturationOptions(cells=1e5)
     with pytest.raises(InputError, match="--volume-ml"):
-        SaturationOptions(deplete=True)
+        analysed(table(), deplete=True)
     with pytest.raises(InputError, match="above 0"):
         SaturationOptions(volume_ml=-1.0)
 
@@ -154,3 +158,61 @@ def test_homologous_competition_needs_the_hot_concentration_and_a_kd_within_reac
     far = make_homologous(kd_nm=5000.0, log_m=(-10, -9.5, -9, -8.5, -8, -7.5, -7, -6.5), bmax_cpm=4e6, seed=1)
     with pytest.raises(NotComputable):
         analyse_binding(read_competition(far, NoticeLog()), NoticeLog(), options=options)
+
+
+def test_binding_that_does_not_bend_has_no_kd_and_its_slope_is_named():
+    """A straight line determines Bmax/Kd only."""
+    rng = np.random.default_rng(3)
+    x = np.repeat([0.05, 0.1, 0.25, 0.5, 1.0, 2.0], 3)
+    frame = pd.DataFrame({"concentration_nM": x, "specific_cpm": 2000 * x + 60 * rng.standard_normal(x.size)})
+    for interval in ("profile", "wald"):
+        with pytest.raises(NotComputable, match=r"Bmax/Kd only, (19|20)\d\d per nM") as refused:
+            analysed(frame, interval=interval)
+        assert refused.value.code == "FIT_NOT_IDENTIFIABLE"
+
+
+@pytest.mark.parametrize("noise", ["relative", "poisson"])
+def test_a_limit_of_the_search_is_no_limit_of_the_data(noise):
+    """Bmax used to be closed where Kd met the edge of its search, six decades above the concentrations."""
+    x = np.repeat([0.05, 0.1, 0.25, 0.5, 1.0, 2.0], 3)
+    y = 2000 * x * (1 + 0.1 * np.random.default_rng(4).standard_normal(x.size))
+    found = fit(hyperbola, x, y, noise=noise)
+    assert intervals(found, names=["bmax"])["bmax"].high is None
+
+
+def test_a_group_without_a_kd_leaves_the_others_standing():
+    x = np.repeat(X, 2)
+    noise = 200 * np.random.default_rng(8).standard_normal(x.size)
+    flat = pd.DataFrame({"group": "flat", "concentration_nM": x, "cpm": 2000 * x + noise, "kind": "total"})
+    good = table(scatter=15.0, seed=1).assign(group="good")
+    log = NoticeLog()
+    found = {g.group: g for g in analysed(pd.concat([flat, good]), log)}
+    assert found["good"].quantities["kd_nm"].value == pytest.approx(0.8, rel=0.2)
+    assert found["flat"].to_json()["bmax"] is None
+    assert "Bmax" in found["flat"].to_json()["refused"][0]["reason"]
+    assert "CURVE_REFUSED" in {n.code for n in log}
+
+
+def test_totals_alone_are_said_to_be_alone():
+    log = NoticeLog()
+    analysed(table(scatter=5.0).query("kind == 'total'"), log)
+    assert "NONSPECIFIC_FROM_TOTALS" in {n.code for n in log}
+
+
+def test_counts_added_in_the_table_show_depletion_and_serve_it():
+    """1 nM is 1000 cpm in the tube; the curve bends by depletion and comes back with it."""
+    added = 1000.0 * X
+    total = bound_in_saturation(added, 2000.0, 800.0, 0.04) + 25.0
+    blocked = added * 0.04 / 1.04 + 25.0
+    frame = pd.DataFrame(
+        {"concentration_nM": np.tile(X, 2), "cpm": np.concatenate([total, blocked]), "added_cpm": np.tile(added, 2),
+         "kind": ["total"] * 8 + ["nonspecific"] * 8}
+    )  # fmt: skip
+    log = NoticeLog()
+    analysed(frame, log)
+    assert "LIGAND_DEPLETION" in {n.code for n in log}
+    found = values(analysed(frame, deplete=True)[0])
+    assert (found["kd_nm"], found["bmax"]) == (pytest.approx(0.8, rel=1e-6), pytest.approx(2000, rel=1e-6))
+    frame.loc[3, "added_cpm"] *= 2
+    with pytest.raises(InputError, match="in proportion"):
+        analysed(frame, deplete=True)

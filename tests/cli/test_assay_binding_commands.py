@@ -116,7 +116,7 @@ def test_two_runs_write_the_same_bytes(fusin, competition, tmp_path):
         (("--response", "dpm"), "--response: column"),
         (("--reference", "x"), "--reference: compound"),
         (("--normalise", "controls"), "rows of kind nonspecific"),
-        (("--kd-nm", "0"), "kd nm: value"),
+        (("--kd-nm", "0"), "Kd: value"),
         (("--model", "homologous"), "hot"),
         (("--noise", "given"), "standard deviation"),
     ],

@@ -176,6 +176,11 @@ OUTPUTS = (
         binding_tables.BINDING_COLUMNS,
     ),
     (
+        "ways to Ki",
+        "`tables/ki.csv` of [`fusin assay binding`](assay.md): Ki of each compound by every way that its inputs allow.",
+        binding_tables.KI_COLUMNS,
+    ),
+    (
         "saturation results",
         "`tables/saturation.csv` of [`fusin assay saturation`](assay.md): one row per curve, and one per group.",
         binding_tables.SATURATION_COLUMNS,

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import brentq
 
 from fusin.assays.binding import BindingOptions, analyse_binding
-from fusin.assays.binding_ki import Radioligand
+from fusin.assays.binding_radioligand import Radioligand
 from fusin.assays.binding_tables import read_competition, read_saturation
 from fusin.assays.depletion import (
     bound_in_competition,
@@ -52,16 +52,21 @@ def test_competition_without_compound_is_saturation_and_with_endless_compound_no
     assert ends[2] == pytest.approx(ends[1], rel=1e-6)
 
 
-def test_the_exact_ki_comes_back_where_cheng_prusoff_is_off():
-    """Points of the exact curve with Ki 1 nM; 40 % of the radioligand is bound."""
+def test_the_ki_of_the_guide_comes_back_where_cheng_prusoff_is_off():
+    """Points of the guide's curve with Ki 1 nM; 40 % of the radioligand is bound, and the competitor is taken as free."""
     x = np.array([-np.inf, *np.linspace(-11, -6, 11)])
     y = bound_in_competition(x, HOT, BMAX, -9.0, KD_COUNTS, NS)
     frame = pd.DataFrame({"concentration_nM": 10 ** (x + 9), "cpm": y})
     hot = Radioligand(kd_nm=0.5, added=HOT, volume_ml=0.25, specific_activity=100.0)
     log = NoticeLog()
-    found = analyse_binding(read_competition(frame, log), log, options=BindingOptions(radioligand=hot))[0]
+    found = analyse_binding(
+        read_competition(frame, log), log, options=BindingOptions(radioligand=hot, ki_method="hot-depletion")
+    )[0]
     assert found.ki.value == pytest.approx(1.0, rel=1e-8)
-    assert found.ki_cheng_prusoff.value > 1.03
+    assert found.ki_method == "hot-depletion"
+    assert found.ki_by("cheng-prusoff").value > 1.03
+    # Were these concentrations those added, 0.8 nM of receptor would have taken part of the competitor.
+    assert found.ki_by("exact").value < 0.9
     assert found.experiments[0].bound_over_added == pytest.approx(12126.586 / HOT, rel=1e-6)
     assert "LIGAND_DEPLETION" in {n.code for n in log}
 

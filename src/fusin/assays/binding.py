@@ -11,18 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusin.assays.binding_checks import (
-    limit_beyond,
+    limit_of,
     refuse_extrapolated,
     refuse_few_concentrations,
     refuse_flat,
     refuse_open,
 )
-from fusin.assays.binding_ki import Radioligand, constants_of, exact_ki, ki_by_cheng_prusoff
-from fusin.assays.binding_results import CompoundBinding, CurveBinding, Quantity, mean_of_logs, mean_quantity
+from fusin.assays.binding_ki import KI_WORDS, KiMethod, Tubes, ki_of_curve
+from fusin.assays.binding_pooling import related, summary_of
+from fusin.assays.binding_radioligand import Radioligand, constants_of
+from fusin.assays.binding_results import CompoundBinding, CurveBinding, KiResult, Quantity
 from fusin.assays.binding_tables import Points
 from fusin.assays.fitting import Fit, fit
 from fusin.assays.homologous import fit_homologous
-from fusin.assays.intervals import IntervalMethod, critical_value, intervals, profiled
+from fusin.assays.intervals import IntervalMethod, intervals, profiled
 from fusin.assays.model_choice import Comparison, compare_models
 from fusin.assays.models import Model, one_site, rising_share, variable_slope
 from fusin.assays.noise import Noise
@@ -30,15 +32,18 @@ from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 from fusin.stats.results import Estimate
 
-__all__ = ["BindingModel", "BindingOptions", "analyse_binding", "fit_competition", "with_intervals"]
+__all__ = ["BindingModel", "BindingOptions", "analyse_binding", "with_intervals"]
 
 FloatArray = NDArray[np.float64]
+Prepared = tuple[FloatArray, FloatArray, FloatArray | None, dict[str, float]]
 BindingModel = Literal["variable-slope", "one-site", "f-test", "aicc", "homologous"]
 # A fitted plateau counts as reached where the curve has covered this share of its way (project-defined; one decade past
 # the IC50 of a one-site curve).
 _REACHED = 0.9
 # Facts sheet of the field: a reaction that binds more than a tenth of the radioligand depletes it.
 _DEPLETED = 0.10
+# Ways to Ki that differ by more are pointed out (project-defined).
+_KI_DIFFERS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,7 @@ class BindingOptions:
     nonspecific : control tubes as points of complete displacement (``fit``), as a fixed lower plateau (``fix``), or not at all
     top, bottom : plateaus with a known value
     radioligand : Kd, concentration and what depletion needs
+    ki_method : way to Ki: ``cheng-prusoff``, ``hot-depletion``, ``exact``, or ``auto`` for the exact one where it can be had
     reference : compound that the others are related to
     seed, resamples : of the bootstrap and the multi-start
     """
@@ -70,6 +76,7 @@ class BindingOptions:
     top: float | None = None
     bottom: float | None = None
     radioligand: Radioligand = field(default_factory=Radioligand)
+    ki_method: KiMethod = "auto"
     reference: str | None = None
     seed: int = 0
     resamples: int = 2000
@@ -116,13 +123,8 @@ def analyse_binding(
         raise reasons[0]
     for reason in reasons:
         log.warning("IC50_REFUSED", str(reason), where=reason.what)
-    found = tuple(_summary(name, items, log, options) for name, items in curves.items())
-    return tuple(_related(c, found, reference, options, log) for c in found)
-
-
-def label_of(points: Points) -> str:
-    """Name of a curve for messages."""
-    return ", ".join(part for part in (points.compound, points.experiment) if part)
+    found = tuple(summary_of(name, items, log, level=options.level) for name, items in curves.items())
+    return tuple(related(c, found, reference, log, noise=options.noise, level=options.level) for c in found)
 
 
 def _reference(points: Sequence[Points], named: Sequence[str], asked: str | None) -> str | None:
@@ -145,57 +147,67 @@ def _one_curve(points: Points, log: NoticeLog, options: BindingOptions) -> tuple
                 points, log, noise=options.noise, interval=options.interval, level=options.level, seed=options.seed
             )
             return curve, None
-        curve = fit_competition(points, log, options=options)
+        hot = constants_of(points, options.radioligand)
+        prepared = _prepared(points, log, options, points.label)
+        curve = _fitted(points, prepared, log, options)
     except NotComputable as err:
         return replace(empty, refused=str(err)), err
+    bounds = _bounds(curve, options)
     try:
-        refuse_extrapolated(curve.log_ic50, points.log_x, _what(points))
+        refuse_extrapolated(bounds, points.log_x, _what(points))
+        refuse_open(bounds, curve.fit, points.log_x, _what(points), level=options.level)
     except NotComputable as err:
-        return replace(empty, refused=str(err), limit_nm=limit_beyond(curve.log_ic50, points.log_x)), err
-    return curve, None
+        return replace(empty, refused=str(err), limit_nm=limit_of(bounds, points.log_x)), err
+    return _with_ki(curve, points, prepared, hot, log, options), None
+
+
+def _bounds(curve: CurveBinding, options: BindingOptions) -> Quantity | None:
+    """Log IC50 with its profile, which tells whether the data bound it; other intervals are always closed."""
+    if options.interval == "profile" or curve.log_ic50 is None or curve.fit is None:
+        return curve.log_ic50
+    _, limits = profiled(curve.fit, level=options.level, names=("log_ic50",))
+    return replace(curve.log_ic50, estimate=limits["log_ic50"])
 
 
 def _what(points: Points) -> str:
-    label = label_of(points)
+    label = points.label
     return f"IC50 of {label}" if label else "IC50"
 
 
-def fit_competition(points: Points, log: NoticeLog, *, options: BindingOptions) -> CurveBinding:
-    """IC50, slope and plateaus of one curve, with Ki where Kd and the radioligand are known.
-
-    Whether the IC50 lies among the concentrations tested is for `refuse_extrapolated`, which `analyse_binding` asks.
+def _fitted(points: Points, prepared: Prepared, log: NoticeLog, options: BindingOptions) -> CurveBinding:
+    """IC50, slope and plateaus of one curve; whether the data bound its IC50 is asked by who calls.
 
     Raises
     ------
     NotComputable
-        ``NO_DISPLACEMENT``, ``TOO_FEW_CONCENTRATIONS``, ``FIT_NOT_IDENTIFIABLE`` and the refusals of
-        `fusin.assays.fitting.fit`.
+        ``NO_DISPLACEMENT``, ``TOO_FEW_CONCENTRATIONS``, and the refusals of `fusin.assays.fitting.fit`.
     """
-    label = label_of(points)
-    what = _what(points)
-    x, y, sd, fixed = _prepared(points, log, options, label)
-    hot = constants_of(points, options.radioligand)
+    label, what = points.label, _what(points)
+    x, y, sd, fixed = prepared
     refuse_few_concentrations(x, what)
-    found, comparison = _chosen(x, y, sd, fixed, what, options)
+    try:
+        found, comparison = _chosen(x, y, sd, fixed, what, options)
+    except NotComputable as err:
+        if err.code not in ("TOO_FEW_POINTS", "FIT_NO_VARIATION"):
+            # A flat response has no curve either, and that is what its reader has to know.
+            refuse_flat(x, y, fixed, what, noise=options.noise, sd=sd)
+        raise
     refuse_flat(x, y, fixed, what, noise=options.noise, sd=sd)
     found, quantities = with_intervals(found, options)
-    refuse_open(quantities["log_ic50"], what)
     start, end = quantities["start"], quantities["end"]
     down = start.value > end.value
     hill = _positive(quantities.get("hill") or _fixed(1.0, "fixed at 1", found.n, options.level))
     _doubt_plateaus(found, points, x, label, log)
     for name in ("log_ic50", "hill"):
         if name in quantities and quantities[name].estimate.note and not found.exact:
-            log.warning(
-                "INTERVAL_OPEN", f"{name} of {label or 'the curve'}: {quantities[name].estimate.note}", where=label
-            )
-    curve = CurveBinding(
+            note = quantities[name].estimate.note
+            log.warning("INTERVAL_OPEN", f"{name} of {label or 'the curve'}: {note}", where=label)
+    return CurveBinding(
         compound=points.compound, experiment=points.experiment, model=found.datasets[0].model.name, n=found.n,
         log_ic50=quantities["log_ic50"], hill=hill, top=start if down else end, bottom=end if down else start,
         direction="decreasing" if down else "increasing", residual_ss=found.rss,
         weighted_ss=None if options.noise == "constant" else found.weighted_rss, comparison=comparison, fit=found,
     )  # fmt: skip
-    return _with_ki(curve, points, hot, log, options)
 
 
 def with_intervals(found: Fit, options: BindingOptions) -> tuple[Fit, dict[str, Quantity]]:
@@ -225,9 +237,7 @@ def _positive(hill: Quantity) -> Quantity:
     return Quantity(estimate=replace(e, low=None, note="lower limit open: a flat curve cannot be excluded"), se=hill.se)
 
 
-def _prepared(
-    points: Points, log: NoticeLog, options: BindingOptions, label: str
-) -> tuple[FloatArray, FloatArray, FloatArray | None, dict[str, float]]:
+def _prepared(points: Points, log: NoticeLog, options: BindingOptions, label: str) -> Prepared:
     """Points as they are fitted: normalised, controls placed, replicates as declared; and fixed plateaus."""
     x, y, kind = points.log_x, points.y, points.kind
     sd = points.sd
@@ -340,10 +350,10 @@ def _doubt_plateaus(found: Fit, points: Points, x: FloatArray, label: str, log: 
 
 
 def _with_ki(
-    curve: CurveBinding, points: Points, hot: Radioligand, log: NoticeLog, options: BindingOptions
+    curve: CurveBinding, points: Points, prepared: Prepared, hot: Radioligand, log: NoticeLog, options: BindingOptions
 ) -> CurveBinding:
-    """Add Ki by Cheng-Prusoff, and the exact one where the amounts are known."""
-    label = label_of(points)
+    """Add Ki by every way that the inputs allow, and the share of the radioligand that is bound."""
+    label = points.label
     total = points.y[(points.kind == "total") | np.isneginf(points.log_x)]
     bound = float(total.mean()) if total.size else (curve.top.value if curve.top else math.nan)
     share = None
@@ -360,107 +370,38 @@ def _with_ki(
                 "and IC50 and Cheng-Prusoff overstate Ki",
                 where=label,
             )
-    plain, note = ki_by_cheng_prusoff(curve, hot)
-    exact = None
-    if hot.complete and options.normalise == "none":
-        exact = exact_ki(points, hot, noise=options.noise, level=options.level, seed=options.seed, label=label)
-        note = f"exact, with depletion of the radioligand (Kd {hot.kd_nm:g} nM taken as known)"
-    elif plain is not None and curve.comparison is not None:
-        p = curve.comparison.test.p
-        if p is not None and p < 0.05:
-            log.warning(
-                "HILL_NOT_ONE",
-                f"the slope {curve.hill.value if curve.hill else 1:.2f} differs from 1, which Cheng-Prusoff assumes",
-                where=label,
-            )
+    x, y, sd, fixed = prepared
+    tubes = Tubes(
+        x=x, y=y, sd=sd, fixed=fixed, counts=options.normalise == "none", noise=options.noise, level=options.level,
+        seed=options.seed, what=f"Ki of {label}" if label else "Ki",
+    )  # fmt: skip
+    ways, method, note = ki_of_curve(curve, tubes, hot, options.ki_method)
+    if note.startswith("no Ki") and ways:
+        log.warning("KI_NOT_COMPUTED", f"{note}; by another way it is {_listed(ways)}", where=label)
+    _doubt_ki(ways, method, curve, log, label)
     return replace(
-        curve, ki=exact or plain, ki_note=note, ki_cheng_prusoff=plain, ki_exact=exact, bound_over_added=share
-    )
-
-
-def _summary(name: str, curves: Sequence[CurveBinding], log: NoticeLog, options: BindingOptions) -> CompoundBinding:
-    """Experiments put together: geometric mean of the IC50 with a t interval, arithmetic mean and SD beside it."""
-    used = [c for c in curves if not c.refused]
-    level = options.level
-    pooling = "one experiment"
-    mean = sd = None
-    if len(used) > 1:
-        pooling = f"mean of log IC50 over {len(used)} experiments (geometric mean), t interval"
-        values = np.array([c.ic50_nm.value for c in used if c.ic50_nm is not None])
-        mean, sd = float(values.mean()), float(values.std(ddof=1))
-        if len({c.direction for c in used}) > 1:
-            log.warning("DIRECTIONS_DIFFER", "the response falls in some experiments and rises in others", where=name)
-    elif used:
-        log.info(
-            "SINGLE_EXPERIMENT",
-            "one experiment: the intervals hold the scatter within it and not that between experiments",
-            where=name,
-        )
-    constants = {
-        key: q
-        for key in ("kd_nm", "bmax", "ns")
-        if used
-        and (
-            q := (mean_of_logs if key == "kd_nm" else mean_quantity)([c.constants.get(key) for c in used], level=level)
-        )
-    }
-    notes = list(dict.fromkeys(c.ki_note for c in used or curves))
-    return CompoundBinding(
-        compound=name, experiments=tuple(curves), log_ic50=mean_quantity([c.log_ic50 for c in used], level=level),
-        hill=mean_quantity([c.hill for c in used], level=level), top=mean_quantity([c.top for c in used], level=level),
-        bottom=mean_quantity([c.bottom for c in used], level=level),
-        ki=mean_of_logs([c.ki for c in used], level=level), ki_note="; ".join(notes), constants=constants,
-        ki_cheng_prusoff=mean_of_logs([c.ki_cheng_prusoff for c in used], level=level),
-        ki_exact=mean_of_logs([c.ki_exact for c in used], level=level),
-        ic50_mean_nm=mean, ic50_sd_nm=sd, pooling=pooling,
+        curve, ki=ways[method].quantity if method else None, ki_note=note, ki_method=method, ki_ways=ways,
+        bound_over_added=share,
     )  # fmt: skip
 
 
-def _related(
-    compound: CompoundBinding,
-    every: Sequence[CompoundBinding],
-    reference: str | None,
-    options: BindingOptions,
-    log: NoticeLog,
-) -> CompoundBinding:
-    """IC50 over that of the reference, measured in the same experiments."""
-    if reference is None or compound.compound == reference:
-        return compound
-    other = next(c for c in every if c.compound == reference)
-    beside = {c.experiment: c for c in other.used}
-    pairs = [(c, beside[c.experiment]) for c in compound.used if c.experiment in beside]
-    if not pairs:
+def _listed(ways: Mapping[str, KiResult]) -> str:
+    return ", ".join(f"{found.plain.value:.4g} nM ({KI_WORDS[way].partition(',')[0]})" for way, found in ways.items())
+
+
+def _doubt_ki(ways: Mapping[str, KiResult], method: str, curve: CurveBinding, log: NoticeLog, label: str) -> None:
+    """Point out ways that disagree, and a slope that Cheng and Prusoff do not know."""
+    if not method:
+        return
+    values = [k.plain.value for k in ways.values()]
+    if max(values) > (1.0 + _KI_DIFFERS) * min(values):
         log.warning(
-            "NO_PARALLEL_REFERENCE", f"no experiment holds both {compound.compound} and {reference}",
-            where=compound.compound,
-        )  # fmt: skip
-        return replace(compound, relative_note=f"no experiment with {reference} beside it")
-    ratios = [_ratio(a, b, options) for a, b in pairs]
-    mean = mean_of_logs(ratios, level=options.level)
-    note = f"IC50 over that of {reference} in the same experiment; geometric mean of {len(pairs)} ratios"
-    if len(pairs) == 1:
-        note = f"IC50 over that of {reference} in the same experiment"
-    return replace(compound, relative=mean, relative_note=note)
-
-
-def _ratio(one: CurveBinding, other: CurveBinding, options: BindingOptions) -> Quantity | None:
-    """Quotient of two IC50 with the interval of the difference of their logarithms (Welch-Satterthwaite)."""
-    from scipy.special import stdtrit
-
-    if one.log_ic50 is None or other.log_ic50 is None or one.fit is None or other.fit is None:
-        return None
-    variances = [(q.se or 0.0) ** 2 for q in (one.log_ic50, other.log_ic50)]
-    total = sum(variances)
-    shift = one.log_ic50.value - other.log_ic50.value
-    parts = sum(v**2 / f.df for v, f in zip(variances, (one.fit, other.fit), strict=True))
-    if options.noise == "given" or total == 0.0 or parts == 0.0:
-        wide = critical_value(one.fit, options.level)
-    else:
-        wide = float(stdtrit(total**2 / parts, 0.5 + options.level / 2))
-    half = wide * math.sqrt(total)
-    logs = Estimate(
-        value=shift, low=shift - half, high=shift + half, n=one.n + other.n, level=options.level,
-        method="t interval of the difference of log IC50, Welch-Satterthwaite",
-    )  # fmt: skip
-    ln10 = math.log(10.0)
-    return Quantity(estimate=logs, se=math.sqrt(total)).mapped(lambda v: 10.0**v, ln10 * 10.0**shift)
+            "KI_WAYS_DIFFER", f"Ki depends on what is taken as free: {_listed(ways)}; reported: {method}", where=label
+        )
+    slope = curve.comparison.test.p if curve.comparison is not None else None
+    if method == "cheng-prusoff" and slope is not None and slope < 0.05:
+        log.warning(
+            "HILL_NOT_ONE",
+            f"the slope {curve.hill.value if curve.hill else 1:.2f} differs from 1, which Cheng-Prusoff assumes",
+            where=label,
+        )

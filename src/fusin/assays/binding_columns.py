@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fusin.errors import InputError
 
@@ -39,6 +39,10 @@ _HOT = (
     "l",
 )
 _KD = ("kd", "kd_hot", "kd_radioligand", "radioligand_kd")
+_HOT_U = tuple(f"{name}_u" for name in _HOT)
+_KD_U = tuple(f"{name}_u" for name in _KD)
+_RECEPTOR = ("receptor", "receptors", "receptor_total", "total_receptor", "binding_sites", "sites")
+_RECEPTOR_U = tuple(f"{name}_u" for name in _RECEPTOR)
 _ROLES = {
     "compound": (
         "compound", "ligand", "competitor", "inhibitor", "substance", "peptide", "group", "state", "condition", "cell_line",
@@ -96,14 +100,15 @@ class Header:
     concentration : of the competitor, or of the ligand of a saturation
     responses : one column, or several replicates side by side
     roles : compound, experiment, replicate, kind, reference, sd, added -> header
-    hot, kd : columns of the radioligand's concentration and dissociation constant
+    again : further columns of concentrations, which have to agree with the first
+    amounts : columns of the radioligand and the receptor: ``hot``, ``hot_u``, ``kd``, ``kd_u``, ``receptor``, ``receptor_u``
     """
 
     concentration: Amount
     responses: tuple[str, ...]
     roles: dict[str, str]
-    hot: Amount | None = None
-    kd: Amount | None = None
+    again: tuple[Amount, ...] = ()
+    amounts: dict[str, Amount] = field(default_factory=dict)
 
 
 def plain(name: object) -> str:
@@ -176,9 +181,12 @@ def recognise(columns: Sequence[str], where: str, *, unit: str | None = None, re
         raise InputError(where, f"column {twice[0]}", f"{list(columns).count(twice[0])} times", "each column once")
     amounts = {c: a for c in columns if (a := _amount(c)) is not None}
     taken: set[str] = set()
-    kd = _first(amounts, _KD, taken)
-    hot = _first(amounts, _HOT, taken)
+    known = {
+        "kd": _KD, "kd_u": _KD_U, "hot": _HOT, "hot_u": _HOT_U, "receptor": _RECEPTOR, "receptor_u": _RECEPTOR_U,
+    }  # fmt: skip
+    found = {name: amount for name, words in known.items() if (amount := _first(amounts, words, taken)) is not None}
     concentration = _concentration(columns, amounts, taken, where, unit)
+    again = tuple(a for c, (name, a) in amounts.items() if c not in taken and name in _CONCENTRATION)
     roles: dict[str, str] = {}
     for role, words in _ROLES.items():
         for column in columns:
@@ -187,7 +195,7 @@ def recognise(columns: Sequence[str], where: str, *, unit: str | None = None, re
                 taken.add(column)
     taken |= set(amounts)
     responses = _responses(columns, taken, where, response)
-    return Header(concentration=concentration, responses=responses, roles=roles, hot=hot, kd=kd)
+    return Header(concentration=concentration, responses=responses, roles=roles, again=again, amounts=found)
 
 
 def _first(amounts: dict[str, tuple[str, Amount]], words: Sequence[str], taken: set[str]) -> Amount | None:
@@ -222,7 +230,13 @@ def _concentration(
     if mass:
         raise InputError(where, "columns", mass[0], "a molar concentration, such as concentration_nM")
     if bare:
-        raise InputError(where, "columns", bare[0], "the unit in the header, such as concentration_nM, or --unit nM")
+        log = "log10_" if _LOG.match(plain(bare[0])) else ""
+        raise InputError(
+            where,
+            "columns",
+            bare[0],
+            f"the unit in the header, such as {log}concentration_{'M' if log else 'nM'}, or --unit nM",
+        )
     shown = ", ".join(str(c) for c in columns[:8]) + (", ..." if len(columns) > 8 else "")
     raise InputError(where, "columns", shown, "a column of concentrations with its unit, such as concentration_nM")
 

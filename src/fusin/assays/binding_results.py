@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,8 @@ from fusin.assays.fitting import Fit
 from fusin.assays.model_choice import Comparison
 from fusin.stats.results import Estimate
 
-__all__ = ["CompoundBinding", "CurveBinding", "Quantity", "mean_of_logs", "mean_quantity"]
+__all__ = ["CompoundBinding", "CurveBinding", "KiResult", "Quantity", "experiments_said", "mean_of_logs",
+           "mean_quantity"]  # fmt: skip
 
 LN10 = math.log(10.0)
 
@@ -71,6 +72,24 @@ def linear_nm(log_molar: Quantity) -> Quantity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KiResult:
+    """Ki [nM] of one curve by one way.
+
+    Attributes
+    ----------
+    plain : as if its inputs were exact
+    quantity : with the uncertainty of its inputs
+    shifts : change of ln Ki with each input at its lower and upper limit
+    inputs : the value and standard uncertainty of these inputs [nM]
+    """
+
+    plain: Quantity
+    quantity: Quantity
+    shifts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    inputs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CurveBinding:
     """One curve: a compound in one experiment.
 
@@ -85,7 +104,8 @@ class CurveBinding:
     residual_ss : sum of squared residuals without weights
     weighted_ss : the sum that was minimised, None without weights
     ki : inhibition constant [nM], with ``ki_note`` saying how it was had or why not
-    ki_cheng_prusoff, ki_exact : by either way
+    ki_method : the way of ``ki``: ``cheng-prusoff``, ``hot-depletion``, ``exact``, ``homologous``, or empty
+    ki_ways : by every way that the inputs allow
     comparison : one-site against variable slope
     fit : the fit, for figures
     refused : why there is no IC50; the quantities are then None
@@ -107,8 +127,8 @@ class CurveBinding:
     weighted_ss: float | None = None
     ki: Quantity | None = None
     ki_note: str = ""
-    ki_cheng_prusoff: Quantity | None = None
-    ki_exact: Quantity | None = None
+    ki_method: str = ""
+    ki_ways: Mapping[str, KiResult] = field(default_factory=dict)
     comparison: Comparison | None = None
     fit: Fit | None = None
     refused: str = ""
@@ -120,6 +140,10 @@ class CurveBinding:
     def ic50_nm(self) -> Quantity | None:
         """IC50 [nM]."""
         return None if self.log_ic50 is None else linear_nm(self.log_ic50)
+
+    def ki_by(self, way: str) -> Quantity | None:
+        """Ki [nM] by one way."""
+        return self.ki_ways[way].quantity if way in self.ki_ways else None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready mapping."""
@@ -161,8 +185,8 @@ class CompoundBinding:
     bottom: Quantity | None
     ki: Quantity | None
     ki_note: str
-    ki_cheng_prusoff: Quantity | None = None
-    ki_exact: Quantity | None = None
+    ki_method: str = ""
+    ki_ways: Mapping[str, Quantity] = field(default_factory=dict)
     constants: dict[str, Quantity] = field(default_factory=dict)
     ic50_mean_nm: float | None = None
     ic50_sd_nm: float | None = None
@@ -179,6 +203,10 @@ class CompoundBinding:
     def ic50_nm(self) -> Quantity | None:
         """IC50 [nM]; geometric mean over experiments."""
         return None if self.log_ic50 is None else linear_nm(self.log_ic50)
+
+    def ki_by(self, way: str) -> Quantity | None:
+        """Ki [nM] by one way."""
+        return self.ki_ways.get(way)
 
     @property
     def refused(self) -> str:
@@ -210,6 +238,8 @@ class CompoundBinding:
             "residual_ss": sum(sums) if sums else None,
             "weighted_ss": sum(weighted) if weighted else None,
             "n": self.n,
+            "n_experiments": len(self.used),
+            "bound_over_added": max((c.bound_over_added for c in self.used if c.bound_over_added), default=None),
             "pooling": self.pooling,
             "ic50_mean_nm": self.ic50_mean_nm,
             "ic50_sd_nm": self.ic50_sd_nm,
@@ -233,14 +263,24 @@ def _shared(of: CurveBinding | CompoundBinding) -> dict[str, Any]:
         "top": of.top,
         "bottom": of.bottom,
         "ki_nm": of.ki,
-        "ki_cheng_prusoff_nm": of.ki_cheng_prusoff,
-        "ki_exact_nm": of.ki_exact,
+        "ki_cheng_prusoff_nm": of.ki_by("cheng-prusoff"),
+        "ki_hot_depletion_nm": of.ki_by("hot-depletion"),
+        "ki_exact_nm": of.ki_by("exact"),
         "kd_nm": of.constants.get("kd_nm"),
         "bmax": of.constants.get("bmax"),
         "ns": of.constants.get("ns"),
     }
     values = {name: None if q is None else q.to_json() for name, q in found.items()}
-    return {**values, "ki_note": of.ki_note}
+    return {**values, "ki_method": of.ki_method or None, "ki_note": of.ki_note}
+
+
+def experiments_said(curves: Sequence[CurveBinding]) -> str:
+    """How many experiments stand behind a summary, and which were left out."""
+    out = [c.experiment or "without a name" for c in curves if c.refused]
+    used = len(curves) - len(out)
+    if not out or not used:
+        return "one experiment" if len(curves) == 1 else f"{len(curves)} experiments"
+    return f"{used} of {len(curves)} experiments (no IC50 in {', '.join(out)})"
 
 
 def mean_quantity(items: Sequence[Quantity | None], *, level: float, what: str = "experiments") -> Quantity | None:

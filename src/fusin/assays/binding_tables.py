@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BINDING_COLUMNS",
     "COMPETITION_TABLE",
+    "KI_COLUMNS",
     "SATURATION_COLUMNS",
     "SATURATION_TABLE",
     "Points",
@@ -35,6 +37,8 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 # Nobody dissolves more than 1 mol/L of a ligand, and below this not one molecule is left in a litre.
 _MOST_MOLAR, _LEAST_LOG = 1.0, -24.0
+# Net counts scatter around 0; below this share of the largest response a sign or a column is wrong (project-defined).
+_NEGATIVE = 0.5
 _SAMPLE = ("sample", ("samples", "unknown", "s", "compound", "test"))
 _TOTAL = ("total", ("totals", "total binding", "tb", "b0", "zero", "maximum", "total_binding"))
 _NONSPECIFIC = ("nonspecific", ("non-specific", "non specific", "nsb", "ns", "nonspecific binding", "non_specific",
@@ -69,7 +73,11 @@ COMPETITION_TABLE = Schema(
         InputColumn("kind", "string", "what a row is; `sample` without the column", words=(_SAMPLE, _TOTAL, _NONSPECIFIC)),
         InputColumn("reference", "boolean", "the compound that the others are related to"),
         InputColumn("hot_nM", "float64", "concentration of the radioligand (also `radioligand_nM`, other units)", least=0.0),
+        InputColumn("hot_u_nM", "float64", "its standard uncertainty", least=0.0),
         InputColumn("kd_nM", "float64", "dissociation constant of the radioligand", least=0.0),
+        InputColumn("kd_u_nM", "float64", "its standard uncertainty", least=0.0),
+        InputColumn("receptor_nM", "float64", "binding sites in the reaction, for the exact Ki", least=0.0),
+        InputColumn("receptor_u_nM", "float64", "its standard uncertainty", least=0.0),
         InputColumn("added", "float64", "radioligand added, in the unit of the response (also `added_cpm`)", least=0.0),
         _SD,
     ),
@@ -88,6 +96,10 @@ SATURATION_TABLE = Schema(
         ),
         *_GROUPING,
         InputColumn("kind", "string", "what a row is; `specific` without the column", words=(_TOTAL, _NONSPECIFIC, _SPECIFIC)),
+        InputColumn(
+            "added", "float64", "radioligand added, in the unit of the response: shows depletion, and serves `--deplete` "
+            "instead of volume and specific activity", least=0.0,
+        ),
         _SD,
     ),
 )  # fmt: skip
@@ -99,7 +111,10 @@ _ESTIMATES = (
     ("hill", "steepness of the curve, positive"),
     ("top", "upper plateau, unit of the response"),
     ("bottom", "lower plateau, unit of the response"),
-    ("ki_nm", "inhibition constant [nM]"),
+    ("ki_nm", "inhibition constant [nM], by the way that `ki_method` names"),
+    ("ki_cheng_prusoff_nm", "Ki by Cheng-Prusoff [nM]"),
+    ("ki_hot_depletion_nm", "Ki with depletion of the radioligand, the competitor taken as free [nM]"),
+    ("ki_exact_nm", "Ki at exact equilibrium, both depleted [nM]"),
     ("kd_nm", "Kd of a homologous competition [nM]"),
     ("bmax", "Bmax of a homologous competition, unit of the response"),
     ("relative_ic50", "IC50 over that of the reference compound"),
@@ -124,11 +139,21 @@ BINDING_COLUMNS = (
     Column("model", "string", "curve that was fitted, or over how many experiments the row is the mean"),
     Column("n", "Int64", "points"),
     *_with_limits(_ESTIMATES),
+    Column("ki_method", "string", "`cheng-prusoff`, `hot-depletion`, `exact` or `homologous`; empty without Ki"),
     Column("direction", "string", "`decreasing` or `increasing` with the concentration"),
     Column("residual_ss", "float64", "sum of squared residuals, without weights"),
     Column("refused", "string", "why there is no IC50"),
 )
 """Columns of the result of `fusin assay binding`."""
+
+KI_COLUMNS = (
+    Column("compound", "string", "ligand that was tested; empty for one"),
+    Column("way", "string", "`cheng-prusoff`, `hot-depletion` or `exact`"),
+    Column("assumes", "string", "what is taken as free"),
+    *_with_limits((("ki_nm", "inhibition constant [nM]; geometric mean over experiments"),)),
+    Column("reported", "boolean", "whether it is the Ki that is reported"),
+)
+"""Columns of Ki by every way that the inputs allow."""
 
 SATURATION_COLUMNS = (
     Column("group", "string", "compound, group or state; empty for one curve"),
@@ -144,6 +169,7 @@ SATURATION_COLUMNS = (
         )
     ),
     Column("residual_ss", "float64", "sum of squared residuals, without weights"),
+    Column("refused", "string", "why there is no Bmax and Kd"),
 )
 """Columns of the result of `fusin assay saturation`."""
 
@@ -159,7 +185,8 @@ class Points:
     y : (n,) response
     kind : (n,) ``sample``, ``total``, ``nonspecific`` or ``specific``
     sd : (n,) standard deviations where the table has them
-    hot_nm, kd_nm, added : of the radioligand, (n,) with NaN where the table has none
+    radioligand : by the name of the constant (``kd_nm``, ``concentration_nm``, ``added``, ``receptor_nm`` and the
+        uncertainties), (n,) with NaN where the table has none
     response : header of the response
     reference : whether the table marks the compound as the reference
     """
@@ -170,11 +197,15 @@ class Points:
     y: FloatArray
     kind: NDArray[np.str_]
     sd: FloatArray | None
-    hot_nm: FloatArray
-    kd_nm: FloatArray
-    added: FloatArray
     response: str
+    radioligand: Mapping[str, FloatArray] = field(default_factory=dict)
     reference: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name of the curve for messages."""
+        experiment = f"experiment {self.experiment}" if self.experiment and not self.compound else self.experiment
+        return ", ".join(part for part in (self.compound, experiment) if part)
 
     @property
     def x_nm(self) -> FloatArray:
@@ -209,33 +240,41 @@ def read_saturation(
 ) -> tuple[Points, ...]:
     """Read a saturation table: one item for each group and experiment; arguments as in `read_competition`."""
     frame, name = load(source, _KNOWN, SATURATION_TABLE.name)
-    rows, header, name = _rows(_stacked(frame), SATURATION_TABLE, log, unit, response, name=name)
+    stacked, origin = _stacked(frame)
+    rows, header, name = _rows(stacked, SATURATION_TABLE, log, unit, response, name=name)
+    rows = tuple(replace(row, where=f"{name} row {at}") for row, at in zip(rows, origin, strict=True))
     return _grouped(rows, header, name, log, default="specific")
 
 
+_SIDE = re.compile(r"total(?![a-z])|nonspecific(?![a-z])|nsb(?![a-z])|tb(?![a-z])")
 _KNOWN = [plain(n) for n in (*COMPETITION_TABLE.names(), "concentration_um", "concentration_m", "log10_concentration_m",
                              "cpm", "response", "bound", "bound_percent", "total_cpm", "nonspecific_cpm")]  # fmt: skip
 
 
-def _stacked(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns of total and non-specific binding side by side become rows with a kind."""
+def _stacked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int]]:
+    """Columns of total and non-specific binding side by side become rows with a kind; with the row that each came from."""
     import pandas as pd
 
-    sides = {}
+    every = list(range(1, len(frame) + 1))
+    sides: dict[str, list[str]] = {}
     for column in frame.columns:
-        stem, _, _ = plain(column).replace("non_specific", "nonspecific").replace("nsb", "nonspecific").partition("_")
-        if stem in ("total", "nonspecific", "specific") and stem not in sides and "added" not in plain(column):
-            sides[stem] = column
-    if not {"total", "nonspecific"} <= set(sides) or any(plain(c) in ("kind", "type") for c in frame.columns):
-        return frame
-    others = [c for c in frame.columns if c not in sides.values()]
-    parts = []
-    for kind in ("total", "nonspecific"):
-        part = frame[others].copy()
-        part["response"], part["kind"] = frame[sides[kind]], kind
-        # A tube that was not measured leaves its cell empty; the other tubes of the row stand.
-        parts.append(part[part["response"].astype("string").str.strip().fillna("") != ""])
-    return pd.concat(parts, ignore_index=True)
+        stem = _SIDE.match(plain(column).replace("non_specific", "nonspecific"))
+        if stem and "added" not in plain(column):
+            sides.setdefault("nonspecific" if stem[0].startswith("n") else "total", []).append(column)
+    if len(sides) < 2 or any(plain(c) in ("kind", "type") for c in frame.columns):
+        return frame, every
+    taken = [c for columns in sides.values() for c in columns]
+    others = [c for c in frame.columns if c not in taken]
+    parts, origin = [], []
+    for kind, columns in sides.items():
+        for column in columns:
+            part = frame[others].copy()
+            part["response"], part["kind"] = frame[column], kind
+            # A tube that was not measured leaves its cell empty; the other tubes of the row stand.
+            measured = (part["response"].astype("string").str.strip().fillna("") != "").to_numpy(dtype=bool)
+            parts.append(part[measured])
+            origin += [row for row, there in zip(every, measured.tolist(), strict=True) if there]
+    return pd.concat(parts, ignore_index=True), origin
 
 
 def _rows(
@@ -249,7 +288,13 @@ def _rows(
 ) -> tuple[tuple[Row, ...], Header, str]:
     frame, found = load(source, _KNOWN, name or schema.name)
     header = recognise([str(c) for c in frame.columns], found, unit=unit, response=response)
-    return rows_of(frame, _schema(header, schema), log, where=found), header, found
+    try:
+        return rows_of(frame, _schema(header, schema), log, where=found), header, found
+    except InputError as err:
+        # nM and nm are not the same: messages name a column as it stands in the file.
+        names = {plain(c): str(c) for c in frame.columns}
+        needed = re.sub(r"(?<=column )\S+", lambda m: names.get(m[0], m[0]), err.needed)
+        raise InputError(err.where, names.get(err.field, err.field), err.found, needed) from err
 
 
 def _schema(header: Header, documented: Schema) -> Schema:
@@ -266,7 +311,8 @@ def _schema(header: Header, documented: Schema) -> Schema:
                     plain(column), spec.dtype, spec.meaning, least=spec.least, label=spec.label, words=spec.words
                 )
             )
-    columns += [InputColumn(plain(a.column), "float64", "amount", least=0.0) for a in (header.hot, header.kd) if a]
+    for amount in (*header.again, *header.amounts.values()):
+        columns.append(InputColumn(plain(amount.column), "float64", "amount", least=None if amount.log10 else 0.0))
     seen: dict[str, InputColumn] = {}
     for column_spec in columns:
         seen.setdefault(column_spec.name, column_spec)
@@ -274,27 +320,69 @@ def _schema(header: Header, documented: Schema) -> Schema:
 
 
 def _grouped(rows: Sequence[Row], header: Header, name: str, log: NoticeLog, *, default: str) -> tuple[Points, ...]:
-    """Rows by compound and experiment; controls without a compound belong to all compounds of their experiment."""
-    groups: dict[tuple[str, str], list[dict[str, object]]] = {}
-    common: list[tuple[str | None, dict[str, object]]] = []
+    """Rows by compound and experiment; controls without one of the two belong to all that the other leaves."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    common: list[tuple[str | None, str | None, dict[str, Any]]] = []
+    named = {role: any(_text(row, header, role) for row in rows) for role in ("compound", "experiment")}
+    controls = ("total", "nonspecific") if default == "sample" else ("nonspecific",)
     for row in rows:
-        compound, experiment = (_text(row, header, r) for r in ("compound", "experiment"))
+        labels = {role: _text(row, header, role) for role in named}
+        missing = [role for role, used in named.items() if used and labels[role] is None]
         for record in _records(row, header, default):
-            if compound is None and "compound" in header.roles:
-                if record["kind"] not in ("total", "nonspecific"):
-                    raise InputError(row.where, header.roles["compound"], None, "a compound, or a control as kind")
-                common.append((experiment, record))
+            if missing and record["kind"] not in controls:
+                raise InputError(
+                    row.where, header.roles[missing[0]], "nothing",
+                    f"a name, as in other rows; a control of all may leave it out (kind {' or '.join(controls)})",
+                )  # fmt: skip
+            if missing:
+                common.append((labels["compound"], labels["experiment"], record))
             else:
-                groups.setdefault((compound or "", experiment or ""), []).append(record)
-    for experiment, record in common:
-        for (_, own), records in groups.items():
-            if experiment is None or experiment == own:
+                groups.setdefault((labels["compound"] or "", labels["experiment"] or ""), []).append(record)
+    for compound, experiment, record in common:
+        for key, records in groups.items():
+            if compound in (None, key[0]) and experiment in (None, key[1]):
                 records.append(record)
-    if not groups:
-        raise InputError(name, "rows", "controls only", "rows of kind sample")
+    if all(record["kind"] in controls for records in groups.values() for record in records):
+        raise InputError(name, "rows", "controls only", f"rows of kind {default if default == 'sample' else 'total'}")
     if len(header.responses) > 1:
         log.info("REPLICATE_COLUMNS", f"{', '.join(header.responses)} are read as replicates", where=name)
+    if header.again:
+        others = ", ".join(a.column for a in header.again)
+        log.info(
+            "CONCENTRATION_TWICE", f"{others} agrees with {header.concentration.column}, which is used", where=name
+        )
+    _doubt_negative(groups, header, name, log)
     return tuple(_points(key, records, header) for key, records in groups.items())
+
+
+def _doubt_negative(
+    groups: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], header: Header, name: str, log: NoticeLog
+) -> None:
+    """Counts as a counter gives them cannot be negative; net ones can, a little.
+
+    Raises
+    ------
+    InputError
+        For negative counts that no background explains.
+    """
+    response = header.responses[0]
+    if not set(re.split(r"[^a-z]+", plain(response))) & {"count", "counts", "cpm", "cps", "dpm"}:
+        return
+    every = [record for records in groups.values() for record in records]
+    largest = max(abs(record["y"]) for record in every)
+    below = [record for record in every if record["y"] < 0]
+    for record in below:
+        if record["y"] < -_NEGATIVE * largest:
+            raise InputError(
+                record["where"], response, record["y"], "counts that are not negative, or net counts near 0 at least"
+            )
+    if below and plain(response) in ("counts", "count"):
+        log.warning(
+            "NEGATIVE_COUNTS",
+            f"{len(below)} of the {response} are negative, such as {below[0]['y']:g}, which net counts can be and counted ones "
+            "cannot",
+            where=name,
+        )
 
 
 def _text(row: Row, header: Header, role: str) -> str | None:
@@ -302,17 +390,26 @@ def _text(row: Row, header: Header, role: str) -> str | None:
     return None if column is None else row.text(plain(column))
 
 
-def _records(row: Row, header: Header, default: str) -> list[dict[str, object]]:
+def _records(row: Row, header: Header, default: str) -> list[dict[str, Any]]:
     """One record for each response of a row."""
     kind = _text(row, header, "kind") or default
-    log_x = _log_molar(row, header.concentration, kind, competition=default == "sample")
+    competition = default == "sample"
+    log_x = _log_molar(row, header.concentration, kind, competition=competition)
+    for other in header.again:
+        second = _log_molar(row, other, kind, competition=competition)
+        # Half a percent, because a logarithm is written with few digits.
+        if second != log_x and not abs(second - log_x) <= 0.0022:
+            raise InputError(
+                row.where, other.column, row.number(plain(other.column)),
+                f"the concentration that {header.concentration.column} holds, or one of the two columns",
+            )  # fmt: skip
     values = [(c, row.number(plain(c))) for c in header.responses]
     if all(v is None for _, v in values):
-        raise InputError(row.where, header.responses[0], None, "a response in every row")
+        raise InputError(row.where, header.responses[0], "nothing", "a response in every row")
 
-    def own(amount: Amount | None) -> float:
-        value = None if amount is None else row.number(plain(amount.column))
-        return math.nan if value is None or amount is None else value * amount.molar * 1e9
+    def own(amount: Amount) -> float:
+        value = row.number(plain(amount.column))
+        return math.nan if value is None else value * amount.molar * 1e9
 
     def of(role: str) -> float:
         column = header.roles.get(role)
@@ -321,8 +418,8 @@ def _records(row: Row, header: Header, default: str) -> list[dict[str, object]]:
 
     flag = row.flag(plain(header.roles["reference"])) if "reference" in header.roles else None
     return [
-        {"kind": kind, "log_x": log_x, "y": value, "sd": of("sd"), "hot": own(header.hot), "kd": own(header.kd),
-         "added": of("added"), "reference": bool(flag)}
+        {"where": row.where, "kind": kind, "log_x": log_x, "y": value, "sd": of("sd"), "reference": bool(flag),
+         "added": of("added"), **{name: own(amount) for name, amount in header.amounts.items()}}
         for _, value in values
         if value is not None
     ]  # fmt: skip
@@ -339,7 +436,7 @@ def _log_molar(row: Row, amount: Amount, kind: str, *, competition: bool) -> flo
             raise InputError(row.where, amount.column, value, "0 or nothing in a row of kind total, or another kind")
         return -math.inf
     if value is None:
-        raise InputError(row.where, amount.column, None, "a concentration; 0 where there was no compound")
+        raise InputError(row.where, amount.column, "nothing", "a concentration; 0 where there was no compound")
     if amount.log10:
         found = value + math.log10(amount.molar)
         if not _LEAST_LOG <= found <= math.log10(_MOST_MOLAR):
@@ -356,11 +453,15 @@ def _log_molar(row: Row, amount: Amount, kind: str, *, competition: bool) -> flo
     return math.log10(molar) if molar > 0 else -math.inf
 
 
+_CONSTANTS = {"kd": "kd_nm", "kd_u": "kd_u_nm", "hot": "concentration_nm", "hot_u": "concentration_u_nm",
+              "receptor": "receptor_nm", "receptor_u": "receptor_u_nm", "added": "added"}  # fmt: skip
+
+
 def _power(exponent: float) -> str:
     return f"{10.0**exponent:.3g}" if abs(exponent) < 300 else f"10^{exponent:g}"
 
 
-def _points(key: tuple[str, str], records: Sequence[Mapping[str, object]], header: Header) -> Points:
+def _points(key: tuple[str, str], records: Sequence[Mapping[str, Any]], header: Header) -> Points:
     def column(name: str) -> FloatArray:
         return np.array([r[name] for r in records], dtype=float)
 
@@ -368,6 +469,6 @@ def _points(key: tuple[str, str], records: Sequence[Mapping[str, object]], heade
     return Points(
         compound=key[0], experiment=key[1], log_x=column("log_x"), y=column("y"),
         kind=np.array([str(r["kind"]) for r in records]), sd=None if np.isnan(sd).all() else sd,
-        hot_nm=column("hot"), kd_nm=column("kd"), added=column("added"), response=header.responses[0],
-        reference=any(bool(r["reference"]) for r in records),
+        radioligand={_CONSTANTS[name]: column(name) for name in (*header.amounts, "added")},
+        response=header.responses[0], reference=any(bool(r["reference"]) for r in records),
     )  # fmt: skip

@@ -55,11 +55,12 @@ def fit_homologous(
     NotComputable
         ``KD_EXTRAPOLATED`` for a Kd beyond the cold concentrations, and the refusals of the fit.
     """
-    label = ", ".join(p for p in (points.compound, points.experiment) if p)
+    label = points.label
     what = f"Kd of {label}" if label else "Kd"
-    if not np.isfinite(points.hot_nm).all():
+    hot_nm = points.radioligand.get("concentration_nm", np.full(points.y.size, np.nan))
+    if not np.isfinite(hot_nm).all():
         raise InputError(label or "table", "hot_nM", "nothing", "the concentration of the hot ligand in every row")
-    levels = np.unique(points.hot_nm)
+    levels = np.unique(hot_nm)
     if not (levels > 0).all():
         raise InputError(label or "table", "hot_nM", float(levels.min()), "a number above 0")
     if levels.size == 1:
@@ -69,7 +70,7 @@ def fit_homologous(
             where=label,
         )
     refuse_few_concentrations(points.log_x, what)
-    x = np.vstack([points.hot_nm, points.x_nm])
+    x = np.vstack([hot_nm, points.x_nm])
     found = fit(homologous, x, points.y, what=what, noise=noise, sd=points.sd, seed=seed)
     if interval == "profile":
         found, limits = profiled(found, level=level)
@@ -79,18 +80,32 @@ def fit_homologous(
     # The model's Kd is in nM; quantities carry log10 mol/L.
     log_kd = q["log_kd"].mapped(lambda v: v - 9.0, 1.0)
     kd = linear_nm(log_kd)
-    finite = points.x_nm[np.isfinite(points.x_nm)]
-    if not kd.value <= float(finite.max()) * 1.005:
-        raise NotComputable(
-            what, f"the fitted {kd.value:.3g} nM lies above the highest cold concentration, {finite.max():.3g} nM",
-            "higher concentrations of cold ligand", "KD_EXTRAPOLATED",
-        )  # fmt: skip
+    _refuse_unbounded(kd, points.x_nm, what, exact=found.exact, level=level)
     hot = float(levels.min())
     ic50 = kd.mapped(lambda v: v + hot, 1.0)
     log_ic50 = ic50.mapped(lambda v: math.log10(v) - 9.0, 1.0 / (LN10 * ic50.value))
     return CurveBinding(
         compound=points.compound, experiment=points.experiment, model=homologous.name, n=found.n, log_ic50=log_ic50,
         direction="decreasing", residual_ss=found.rss, weighted_ss=None if noise == "constant" else found.weighted_rss,
-        fit=found, ki=kd, ki_note=f"homologous: Ki is Kd; the IC50 is Kd + hot at {hot:g} nM",
+        fit=found, ki=kd, ki_method="homologous", ki_note=f"homologous: Ki is Kd; the IC50 is Kd + hot at {hot:g} nM",
         constants={"kd_nm": kd, "bmax": q["bmax"], "ns": q["ns"]},
     )  # fmt: skip
+
+
+def _refuse_unbounded(kd: Quantity, cold_nm: FloatArray, what: str, *, exact: bool, level: float) -> None:
+    """Refuse a Kd beyond the concentrations of the cold ligand, or one that the data do not bound."""
+    e = kd.estimate
+    if not exact and (e.low is None or e.high is None):
+        said = "bound it on neither side"
+        if e.low is not None or e.high is not None:
+            said = f"say {f'> {e.low:.3g}' if e.low is not None else f'< {e.high:.3g}'} nM"
+        raise NotComputable(
+            what, f"the data {said} at {100 * level:g} % and no more", "more concentrations of hot and of cold ligand",
+            "FIT_NOT_IDENTIFIABLE",
+        )  # fmt: skip
+    highest = float(cold_nm[np.isfinite(cold_nm)].max())
+    if not kd.value <= highest * 1.005:
+        raise NotComputable(
+            what, f"the fitted {kd.value:.3g} nM lies above the highest cold concentration, {highest:.3g} nM",
+            "higher concentrations of cold ligand", "KD_EXTRAPOLATED",
+        )  # fmt: skip

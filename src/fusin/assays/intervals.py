@@ -48,6 +48,8 @@ _FLAT = 1e-3
 # A fall of the sum of squares, in units of s², that counts as another minimum and not as rounding.
 _LOWER = 1e-4
 _CLOSE = 1e-6
+# Share of the range in which a parameter is followed (12 decades or more) that counts as its edge.
+_FENCE = 0.05
 
 
 def intervals(
@@ -207,6 +209,14 @@ class _Walk:
         self.open |= ~self.done
         return None
 
+    def _fenced(self) -> NDArray[np.bool_]:
+        """Sides whose limit is that of the search: a parameter stands where it is not followed any farther."""
+        low, high = self.found.problem.low, self.found.problem.high
+        with np.errstate(invalid="ignore"):
+            room = _FENCE * (high - low)
+            near = (self.theta - low < room) | (high - self.theta < room)
+        return np.asarray((near & np.isfinite(room)).any(axis=1), dtype=bool)
+
     def _solve(self, at: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
         """Fit the other parameters at the proposed places, from the nearest point known."""
         start = self.theta[at].copy()
@@ -263,7 +273,8 @@ class _Walk:
     def limits(self) -> list[float | None]:
         """Low and high of each parameter in turn; None for an open side."""
         values = self.found.theta[self.places] + self.sides * self.shift
-        return [None if gone else float(v) for v, gone in zip(values, self.open, strict=True)]
+        gone = self.open | self._fenced()
+        return [None if g else float(v) for v, g in zip(values, gone, strict=True)]
 
 
 def bootstrap_draws(found: Fit, *, resamples: int = 2000, seed: int = 0, cases: bool = False) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,92 +17,22 @@ from fusin.assays.depletion import AVOGADRO, kd_in_counts, nonspecific_depleted,
 from fusin.assays.fitting import Dataset, Fit, fit, fit_global
 from fusin.assays.intervals import IntervalMethod, intervals, profiled
 from fusin.assays.model_choice import Comparison, compare_models
-from fusin.assays.models import LN10, Model, bounded_exp, hyperbola, kd_candidates, kd_domain
+from fusin.assays.models import LN10, Model, hyperbola
 from fusin.assays.noise import Noise
+from fusin.assays.saturation_models import nonspecific_line, total_binding, two_sites, two_sites_total
+from fusin.assays.saturation_results import GroupSaturation, SaturationCurve
 from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 from fusin.stats.results import Estimate
 
-__all__ = [
-    "GroupSaturation",
-    "SaturationCurve",
-    "SaturationOptions",
-    "analyse_saturation",
-    "nonspecific_line",
-    "total_binding",
-    "two_sites",
-]
+__all__ = ["SaturationOptions", "analyse_saturation", "fit_saturation"]
 
 FloatArray = NDArray[np.float64]
 _DEPLETED = 0.10
+# Counts added and concentrations that differ in their ratio by more are not those of one stock.
+_AGREE = 0.05
 # Total and non-specific binding are one experiment: no parameter belongs to one of them alone.
 _COMMON = ("bmax", "log_kd", "bmax_low", "log_kd_low", "ns", "background")
-
-
-def _total(x: FloatArray, bmax: Any, log_kd: Any, ns: Any, background: Any) -> Any:
-    return bmax * x / (bounded_exp(LN10 * log_kd) + x) + ns * x + background
-
-
-def _nonspecific(x: FloatArray, ns: Any, background: Any) -> Any:
-    return ns * x + background
-
-
-def _two_sites(x: FloatArray, bmax: Any, log_kd: Any, bmax_low: Any, log_kd_low: Any) -> Any:
-    return bmax * x / (bounded_exp(LN10 * log_kd) + x) + bmax_low * x / (bounded_exp(LN10 * log_kd_low) + x)
-
-
-def _two_sites_total(
-    x: FloatArray, bmax: Any, log_kd: Any, bmax_low: Any, log_kd_low: Any, ns: Any, background: Any
-) -> Any:
-    return _two_sites(x, bmax, log_kd, bmax_low, log_kd_low) + ns * x + background
-
-
-def _two_candidates(x: FloatArray) -> dict[str, Sequence[float]]:
-    every = kd_candidates(x)["log_kd"]
-    return {"log_kd": every, "log_kd_low": [v + 0.05 for v in every]}
-
-
-def _high_first(p: tuple[float, ...]) -> tuple[float, ...]:
-    return p if p[1] <= p[3] else (p[2], p[3], p[0], p[1], *p[4:])
-
-
-total_binding = Model(
-    name="one-site total binding",
-    parameters=("bmax", "log_kd", "ns", "background"),
-    function=_total,
-    formula="Y = Bmax X / (Kd + X) + NS X + background",
-    linear=("bmax", "ns", "background"),
-    candidates=kd_candidates,
-    domain=kd_domain,
-    citation="GraphPad Prism 7 Curve Fitting Guide, One site - Fit total and nonspecific binding",
-)
-nonspecific_line = Model(
-    name="non-specific binding",
-    parameters=("ns", "background"),
-    function=_nonspecific,
-    formula="Y = NS X + background",
-    linear=("ns", "background"),
-)
-two_sites = Model(
-    name="two-site specific binding",
-    parameters=("bmax", "log_kd", "bmax_low", "log_kd_low"),
-    function=_two_sites,
-    formula="Y = Bmax1 X / (Kd1 + X) + Bmax2 X / (Kd2 + X)",
-    linear=("bmax", "bmax_low"),
-    candidates=_two_candidates,
-    domain=kd_domain,
-    canonical=_high_first,
-)
-two_sites_total = Model(
-    name="two-site total binding",
-    parameters=("bmax", "log_kd", "bmax_low", "log_kd_low", "ns", "background"),
-    function=_two_sites_total,
-    formula="Y = Bmax1 X / (Kd1 + X) + Bmax2 X / (Kd2 + X) + NS X + background",
-    linear=("bmax", "bmax_low", "ns", "background"),
-    candidates=_two_candidates,
-    domain=kd_domain,
-    canonical=_high_first,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +48,7 @@ class SaturationOptions:
     volume_ml : of the reaction [mL]
     specific_activity : counts per amount of radioligand [cpm/fmol]
     protein_mg, cells : in each tube, for Bmax per mg and per cell
+    added_per_nm : counts in a tube per nM of radioligand, instead of volume and specific activity
     """
 
     sites: Literal["one", "two", "f-test"] = "one"
@@ -131,6 +62,7 @@ class SaturationOptions:
     specific_activity: float | None = None
     protein_mg: float | None = None
     cells: float | None = None
+    added_per_nm: float | None = None
 
     def __post_init__(self) -> None:
         units = {"volume_ml": "mL", "specific_activity": "cpm/fmol", "protein_mg": "mg", "cells": "cells per tube"}
@@ -138,94 +70,21 @@ class SaturationOptions:
             value = getattr(self, name)
             if value is not None:
                 positive(float(value), name.replace("_", " "), unit)
-        if self.deplete and (self.volume_ml is None or self.specific_activity is None):
-            raise InputError("--deplete", "options", "not both", "--volume-ml and --specific-activity")
         if (self.protein_mg or self.cells) and self.specific_activity is None:
             raise InputError(
                 "--specific-activity", "option", "nothing", "cpm per fmol, to turn counts into fmol or sites"
             )
 
+    @property
+    def counts_per_nm(self) -> float | None:
+        """Counts in a tube per nM of radioligand; None where the amounts are not known."""
+        if self.volume_ml is None or self.specific_activity is None:
+            return self.added_per_nm
+        return kd_in_counts(1.0, volume_ml=self.volume_ml, specific_activity=self.specific_activity)
+
     def to_json(self) -> dict[str, Any]:
         """Return the parameters as a JSON-ready mapping."""
         return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SaturationCurve:
-    """One saturation: a group in one experiment.
-
-    Attributes
-    ----------
-    group, experiment : names
-    model : name of the curve
-    n : points
-    quantities : ``bmax`` and, where they belong to the model, ``kd_nm``, ``ns``, ``background``, ``bmax_low``, ``kd_low_nm``, and
-        ``bmax_fmol_mg``, ``bmax_sites_cell`` where protein or cells are known
-    residual_ss, weighted_ss : sums of squared residuals
-    comparison : one site against two
-    fit : for figures
-    bound_over_added : largest share of the radioligand that is bound
-    """
-
-    group: str
-    experiment: str
-    model: str
-    n: int
-    quantities: Mapping[str, Quantity]
-    residual_ss: float
-    weighted_ss: float | None
-    fit: Fit
-    comparison: Comparison | None = None
-    bound_over_added: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping."""
-        return {
-            "group": self.group,
-            "experiment": self.experiment,
-            "model": self.model,
-            **_quantities(self.quantities),
-            "residual_ss": self.residual_ss,
-            "weighted_ss": self.weighted_ss,
-            "n": self.n,
-            "comparison": None if self.comparison is None else self.comparison.to_json(),
-            "bound_over_added": self.bound_over_added,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GroupSaturation:
-    """A group over all its experiments; quantities are means with t intervals, geometric for Kd."""
-
-    group: str
-    experiments: tuple[SaturationCurve, ...]
-    quantities: Mapping[str, Quantity] = field(default_factory=dict)
-    pooling: str = "one experiment"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready mapping: the contract of the verb, and the experiments."""
-        single = self.experiments[0] if len(self.experiments) == 1 else None
-        comparison = single.comparison if single else None
-        weighted = [c.weighted_ss for c in self.experiments if c.weighted_ss is not None]
-        return {
-            "group": self.group,
-            "model": self.experiments[0].model,
-            **_quantities(self.quantities),
-            "residual_ss": sum(c.residual_ss for c in self.experiments),
-            "weighted_ss": sum(weighted) if weighted else None,
-            "n": sum(c.n for c in self.experiments),
-            "pooling": self.pooling,
-            "comparison": None if comparison is None else comparison.to_json(),
-            "experiments": [c.to_json() for c in self.experiments],
-        }
-
-
-_NAMES = ("bmax", "kd", "kd_nm", "ns", "background", "bmax_low", "kd_low_nm", "bmax_fmol_mg", "bmax_sites_cell")
-
-
-def _quantities(found: Mapping[str, Quantity]) -> dict[str, Any]:
-    every = {**found, **({"kd": found["kd_nm"]} if "kd_nm" in found else {})}
-    return {name: every[name].to_json() if name in every else None for name in _NAMES}
 
 
 def analyse_saturation(
@@ -238,12 +97,23 @@ def analyse_saturation(
     InputError
         For rows that do not belong together, such as non-specific binding alone.
     NotComputable
-        When a curve has no Bmax and Kd, with the reason.
+        When no curve has Bmax and Kd, with the first reason.
     """
     groups: dict[str, list[SaturationCurve]] = {}
+    refused: dict[str, list[tuple[str, str]]] = {}
+    reasons: list[NotComputable] = []
     for one in points:
-        groups.setdefault(one.compound, []).append(fit_saturation(one, log, options=options))
-    return tuple(_summary(name, curves, log, options) for name, curves in groups.items())
+        curves, out = groups.setdefault(one.compound, []), refused.setdefault(one.compound, [])
+        try:
+            curves.append(fit_saturation(one, log, options=options))
+        except NotComputable as err:
+            reasons.append(err)
+            out.append((one.experiment, str(err)))
+    if len(reasons) == len(points):
+        raise reasons[0]
+    for reason in reasons:
+        log.warning("CURVE_REFUSED", str(reason), where=reason.what)
+    return tuple(_summary(name, curves, refused[name], log, options) for name, curves in groups.items())
 
 
 def fit_saturation(points: Points, log: NoticeLog, *, options: SaturationOptions) -> SaturationCurve:
@@ -254,8 +124,9 @@ def fit_saturation(points: Points, log: NoticeLog, *, options: SaturationOptions
     InputError, NotComputable
         As in `analyse_saturation`.
     """
-    label = ", ".join(p for p in (points.compound, points.experiment) if p)
+    label = points.label
     what = f"Bmax and Kd of {label}" if label else "Bmax and Kd"
+    options = _with_counts(points, options, label)
     kinds = set(points.kind.tolist())
     if "specific" in kinds and len(kinds) > 1:
         raise InputError(
@@ -266,13 +137,12 @@ def fit_saturation(points: Points, log: NoticeLog, *, options: SaturationOptions
     main = points.kind != "nonspecific"
     refuse_few_concentrations(points.log_x[main], what)
     found, limits, comparison = _settled(points, main, what, options)
-    log_kd = limits["log_kd"]
-    if log_kd.low is None and log_kd.high is None and not found.exact:
-        raise NotComputable(
-            what,
-            "the data bound Kd on neither side: its profile is flat",
-            "higher concentrations",
-            "FIT_NOT_IDENTIFIABLE",
+    _refuse_open_kd(found, limits, float(points.x_nm[main].max()), what, options)
+    if kinds == {"total"}:
+        log.warning(
+            "NONSPECIFIC_FROM_TOTALS",
+            "no row is nonspecific: its slope is taken from the totals alone, which ties it to Bmax",
+            where=label,
         )
     quantities = _named(found, limits, options)
     _doubt(quantities, points.x_nm[main], found, label, log)
@@ -282,6 +152,54 @@ def fit_saturation(points: Points, log: NoticeLog, *, options: SaturationOptions
         quantities=quantities, residual_ss=found.rss, fit=found, comparison=comparison, bound_over_added=share,
         weighted_ss=None if options.noise == "constant" else found.weighted_rss,
     )  # fmt: skip
+
+
+def _refuse_open_kd(
+    found: Fit, limits: Mapping[str, Estimate], highest_nm: float, what: str, options: SaturationOptions
+) -> None:
+    """Refuse a Kd that the data do not bound above: binding that does not bend determines Bmax/Kd alone."""
+    kd = limits["log_kd"]
+    if options.interval != "profile":
+        kd = profiled(found, level=options.level, names=("log_kd",))[1]["log_kd"]
+    if found.exact or kd.high is not None or kd.value is None:
+        return
+    names = {_plain_name(n): v for n, v in found.values.items()}
+    said = "bound it on neither side" if kd.low is None else f"say > {10**kd.low:.3g} nM at {100 * kd.level:g} %"
+    raise NotComputable(
+        what,
+        f"Kd has no upper limit (fitted {10**kd.value:.3g} nM, highest concentration {highest_nm:.4g} nM; the data {said}); "
+        f"they determine Bmax/Kd only, {names['bmax'] / 10**kd.value:.4g} per nM",
+        "higher concentrations",
+        "FIT_NOT_IDENTIFIABLE",
+    )
+
+
+def _with_counts(points: Points, options: SaturationOptions, label: str) -> SaturationOptions:
+    """Counts per nM from a column of counts added, where the options do not say it.
+
+    Raises
+    ------
+    InputError
+        When counts added are not in proportion to the concentration, or depletion cannot be computed at all.
+    """
+    if options.counts_per_nm is not None:
+        return options
+    added = points.radioligand.get("added", np.full(points.y.size, math.nan))
+    rows = np.isfinite(added) & (added > 0) & (points.x_nm > 0)
+    if not rows.any():
+        if options.deplete:
+            raise InputError(
+                "--deplete", "options", "not both", "--volume-ml and --specific-activity, or a column of counts added"
+            )
+        return options
+    ratio = added[rows] / points.x_nm[rows]
+    middle = float(np.median(ratio))
+    if np.abs(ratio / middle - 1.0).max() > _AGREE:
+        raise InputError(
+            label or "table", "added", f"{ratio.min():.4g} to {ratio.max():.4g} per nM",
+            "counts added in proportion to the concentration",
+        )  # fmt: skip
+    return replace(options, added_per_nm=middle)
 
 
 def _settled(
@@ -358,9 +276,9 @@ def _plain_name(name: str) -> str:
 
 def _depleted(points: Points, main: NDArray[np.bool_], plain: Fit, what: str, options: SaturationOptions) -> Fit:
     """The fit with depletion, from the place where the fit without it ended."""
-    if options.volume_ml is None or options.specific_activity is None:
+    per_nm = options.counts_per_nm
+    if per_nm is None:
         raise InputError("--deplete", "options", "not both", "--volume-ml and --specific-activity")
-    per_nm = kd_in_counts(1.0, volume_ml=options.volume_ml, specific_activity=options.specific_activity)
     fixed = {"counts_per_nm": per_nm}
     values = {_plain_name(k): v for k, v in plain.values.items()}
     specific = "ns" not in values
@@ -409,15 +327,16 @@ def _scaled(quantity: Quantity, factor: float) -> Quantity:
 
 def _doubt(quantities: Mapping[str, Quantity], x_nm: FloatArray, found: Fit, label: str, log: NoticeLog) -> None:
     highest = float(x_nm.max())
-    kd = quantities["kd_nm"]
-    if kd.value > highest:
-        log.warning(
-            "KD_BEYOND_DATA",
-            f"Kd {kd.value:.4g} nM lies above the highest concentration, {highest:.4g} nM: Kd and Bmax are extrapolated",
-            where=label,
-        )
-    for name in ("bmax", "kd_nm"):
-        if quantities[name].estimate.note and not found.exact:
+    for kd, bmax in (("kd_nm", "bmax"), ("kd_low_nm", "bmax_low")):
+        if kd in quantities and quantities[kd].value > highest:
+            log.warning(
+                "KD_BEYOND_DATA",
+                f"{kd} {quantities[kd].value:.4g} lies above the highest concentration, {highest:.4g} nM: it and {bmax} are "
+                "extrapolated, and their intervals hold for this curve only",
+                where=label,
+            )
+    for name in ("bmax", "kd_nm", "bmax_low", "kd_low_nm"):
+        if name in quantities and quantities[name].estimate.note and not found.exact:
             log.warning("INTERVAL_OPEN", f"{name}: {quantities[name].estimate.note}", where=label)
     ns = quantities.get("ns")
     if ns is not None and ns.value < 0:
@@ -435,9 +354,9 @@ def _depletion(
     points: Points, main: NDArray[np.bool_], options: SaturationOptions, label: str, log: NoticeLog
 ) -> float | None:
     """Largest share of the radioligand that is bound, where the amounts are known; a warning above a tenth."""
-    if options.volume_ml is None or options.specific_activity is None:
+    per_nm = options.counts_per_nm
+    if per_nm is None:
         return None
-    per_nm = kd_in_counts(1.0, volume_ml=options.volume_ml, specific_activity=options.specific_activity)
     added = points.x_nm[main] * per_nm
     share = float(np.max(points.y[main][added > 0] / added[added > 0]))
     if share > _DEPLETED and not options.deplete:
@@ -451,15 +370,27 @@ def _depletion(
 
 
 def _summary(
-    name: str, curves: Sequence[SaturationCurve], log: NoticeLog, options: SaturationOptions
+    name: str,
+    curves: Sequence[SaturationCurve],
+    refused: Sequence[tuple[str, str]],
+    log: NoticeLog,
+    options: SaturationOptions,
 ) -> GroupSaturation:
+    every = len(curves) + len(refused)
+    said = "one experiment" if every == 1 else f"{every} experiments"
+    if refused and curves:
+        said = f"{len(curves)} of {every} experiments (none in {', '.join(e or 'without a name' for e, _ in refused)})"
+    if not curves:
+        return GroupSaturation(group=name, experiments=(), refused=tuple(refused), pooling=said)
     if len(curves) == 1:
         log.info(
             "SINGLE_EXPERIMENT",
-            "one experiment: the intervals hold the scatter within it and not that between experiments",
+            f"{said}: the intervals hold the scatter within it and not that between experiments",
             where=name,
         )
-        return GroupSaturation(group=name, experiments=tuple(curves), quantities=curves[0].quantities)
+        return GroupSaturation(
+            group=name, experiments=tuple(curves), quantities=curves[0].quantities, refused=tuple(refused), pooling=said
+        )
     merged: dict[str, Quantity] = {}
     for key in dict.fromkeys(k for c in curves for k in c.quantities):
         mean = mean_of_logs if key.startswith("kd") else mean_quantity
@@ -467,6 +398,6 @@ def _summary(
         if found is not None and math.isfinite(found.value):
             merged[key] = found
     return GroupSaturation(
-        group=name, experiments=tuple(curves), quantities=merged,
-        pooling=f"means over {len(curves)} experiments, geometric for Kd, t intervals",
+        group=name, experiments=tuple(curves), quantities=merged, refused=tuple(refused),
+        pooling=f"means over {said}, geometric for Kd, t intervals",
     )  # fmt: skip

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.assays.depletion import bound_in_competition, bound_in_saturation, kd_in_counts
+from fusin.assays.binding_equilibrium import competition_exact
+from fusin.assays.depletion import bound_in_saturation, kd_in_counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +48,7 @@ def make_competition(
     pipetting: float = 0.04,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Competition with totals and non-specific tubes, from the exact equation with depletion.
+    """Competition with totals and non-specific tubes, at exact equilibrium, radioligand and competitor depleted.
 
     Parameters
     ----------
@@ -67,14 +68,17 @@ def make_competition(
     import pandas as pd
 
     rng = np.random.default_rng(seed)
-    kd_counts = kd_in_counts(_KD_NM, volume_ml=_VOLUME_ML, specific_activity=_CPM_PER_FMOL)
+    per_nm = kd_in_counts(1.0, volume_ml=_VOLUME_ML, specific_activity=_CPM_PER_FMOL)
     levels = np.concatenate([[-np.inf, np.inf], np.asarray(log_m, dtype=float)])
     rows: list[dict[str, Any]] = []
     for number in range(1, experiments + 1):
         tissue = bmax_cpm * (1.0 + 0.1 * rng.standard_normal())
         for truth in truths:
             log_ki = np.log10(truth.ki_nm) - 9.0 + truth.between * rng.standard_normal()
-            mean = bound_in_competition(levels, added_cpm, tissue, log_ki, kd_counts, ns)
+            mean = competition_exact(
+                np.vstack([levels, np.full(levels.size, added_cpm)]), bmax=tissue, log_ki=log_ki, ns=ns,
+                kd_counts=_KD_NM * per_nm, counts_per_nm=per_nm,
+            )  # fmt: skip
             for tube in range(1, replicates + 1):
                 counts = _counted(np.asarray(mean, dtype=float), pipetting=pipetting, rng=rng)
                 rows += [_row(truth.name, number, tube, level, int(c)) for level, c in zip(levels, counts, strict=True)]

@@ -13,6 +13,7 @@ __all__ = ["register"]
 
 _MODELS = ("variable-slope", "one-site", "f-test", "aicc", "homologous")
 _NOISES = ("constant", "poisson", "relative", "given")
+_KI_METHODS = ("auto", "cheng-prusoff", "hot-depletion", "exact")
 _INTERVALS = ("profile", "wald", "bootstrap", "bootstrap-cases")
 
 BindingTable = Annotated[Path, typer.Argument(help="Table of a competition (CSV, TSV, Parquet).", show_default=False)]
@@ -44,8 +45,31 @@ NonspecificOption = Annotated[
 TopOption = Annotated[float | None, typer.Option("--top", help="Upper plateau, when it is known.")]
 BottomOption = Annotated[float | None, typer.Option("--bottom", help="Lower plateau, when it is known.")]
 KdOption = Annotated[float | None, typer.Option("--kd-nm", help="Kd of the radioligand in nM, for Ki.")]
+KdUncertaintyOption = Annotated[
+    float | None,
+    typer.Option("--kd-u-nm", help="Standard uncertainty of that Kd in nM; it then enters the interval of Ki."),
+]
 HotOption = Annotated[
     float | None, typer.Option("--radioligand-nm", help="Concentration of the radioligand in nM, for Ki.")
+]
+HotUncertaintyOption = Annotated[
+    float | None, typer.Option("--radioligand-u-nm", help="Standard uncertainty of that concentration in nM.")
+]
+ReceptorOption = Annotated[
+    float | None, typer.Option("--receptor-nm", help="Binding sites in the reaction in nM, for the exact Ki.")
+]
+ReceptorUncertaintyOption = Annotated[
+    float | None, typer.Option("--receptor-u-nm", help="Standard uncertainty of the binding sites in nM.")
+]
+BmaxOption = Annotated[
+    float | None, typer.Option("--bmax", help="Binding sites in the unit of the response, instead of --receptor-nm.")
+]
+KiMethodOption = Annotated[
+    str,
+    typer.Option(
+        "--ki-method",
+        help="cheng-prusoff, hot-depletion (competitor taken as free), exact (both depleted), or auto: exact where it can be had.",
+    ),
 ]
 AddedOption = Annotated[
     float | None, typer.Option("--added", help="Radioligand per tube, in the unit of the response.")
@@ -91,8 +115,14 @@ def binding(
     nonspecific: NonspecificOption = "fit",
     top: TopOption = None,
     bottom: BottomOption = None,
+    ki_method: KiMethodOption = "auto",
     kd_nm: KdOption = None,
+    kd_u_nm: KdUncertaintyOption = None,
     radioligand_nm: HotOption = None,
+    radioligand_u_nm: HotUncertaintyOption = None,
+    receptor_nm: ReceptorOption = None,
+    receptor_u_nm: ReceptorUncertaintyOption = None,
+    bmax: BmaxOption = None,
     added: AddedOption = None,
     volume_ml: VolumeOption = None,
     specific_activity: ActivityOption = None,
@@ -108,24 +138,23 @@ def binding(
     Example: fusin assay binding fusin-demo/bench/competition.csv --reference "ligand A (reference)"
     """
     from fusin.assays.binding import BindingOptions
-    from fusin.assays.binding_ki import Radioligand
+    from fusin.assays.binding_radioligand import Radioligand
     from fusin.provenance import NoticeLog
     from fusin.report.binding_report import binding_of_table
 
     hot = Radioligand(
-        kd_nm=kd_nm,
-        concentration_nm=radioligand_nm,
-        added=added,
-        volume_ml=volume_ml,
-        specific_activity=specific_activity,
-    )
+        kd_nm=kd_nm, concentration_nm=radioligand_nm, added=added, volume_ml=volume_ml,
+        specific_activity=specific_activity, receptor_nm=receptor_nm, bmax=bmax, kd_u_nm=kd_u_nm,
+        concentration_u_nm=radioligand_u_nm, receptor_u_nm=receptor_u_nm,
+    )  # fmt: skip
     options = BindingOptions(
         model=choice(model, _MODELS, "--model"), noise=choice(noise, _NOISES, "--noise"),
         interval=choice(interval, _INTERVALS, "--interval"), level=fraction(level, "--level") or 0.95,
         replicates=choice(replicates, ("separate", "mean"), "--replicates"),
         normalise=choice(normalise, ("none", "controls", "total"), "--normalise"),
         nonspecific=choice(nonspecific, ("fit", "fix", "ignore"), "--nonspecific"), top=top, bottom=bottom,
-        radioligand=hot, reference=reference, resamples=resamples, seed=seed,
+        radioligand=hot, ki_method=choice(ki_method, _KI_METHODS, "--ki-method"), reference=reference,
+        resamples=resamples, seed=seed,
     )  # fmt: skip
     output = binding_of_table(table, options=options, log=NoticeLog(strict=strict), unit=unit, response=response)
     finish(output, out, as_json=as_json)

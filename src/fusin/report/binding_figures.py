@@ -14,7 +14,7 @@ from fusin.assays.fitting import Fit
 from fusin.assays.homologous import homologous
 from fusin.assays.intervals import band
 from fusin.assays.models import rising_share
-from fusin.assays.saturation import SaturationCurve
+from fusin.assays.saturation_results import SaturationCurve
 from fusin.report.plate import (
     DOUBLE_MM,
     SERIES,

@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fusin.assays.binding import BindingOptions, analyse_binding
-from fusin.assays.binding_results import CompoundBinding, CurveBinding, Quantity
+from fusin.assays.binding_ki import KI_WORDS
+from fusin.assays.binding_results import CompoundBinding, CurveBinding, Quantity, experiments_said
 from fusin.assays.binding_tables import (
     BINDING_COLUMNS,
+    KI_COLUMNS,
     SATURATION_COLUMNS,
     read_competition,
     read_saturation,
 )
 from fusin.assays.noise import NOISE_WORDS
-from fusin.assays.saturation import GroupSaturation, SaturationCurve, SaturationOptions, analyse_saturation
+from fusin.assays.saturation import SaturationOptions, analyse_saturation
+from fusin.assays.saturation_results import GroupSaturation, SaturationCurve
 from fusin.provenance import NoticeLog
 from fusin.report.binding_figures import curve_plot, family_plot, saturation_plot, scatchard_plot
+from fusin.report.binding_methods import methods_of_binding, methods_of_saturation
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import SERIES, Figure
 from fusin.report.table_text import estimate_text, number_text, p_text, shown_columns
@@ -28,7 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["binding_of_table", "saturation_of_table"]
 
+# What a page holds before it becomes a file that nobody reads; the tables in files hold everything.
 _MOST_CURVES = 12
+_MOST_ROWS = 40
+_MOST_NOTES = 3
 
 
 def binding_of_table(
@@ -54,7 +61,9 @@ def binding_of_table(
     return JobOutput(
         title="Competition binding", document=document, summary=summary, notices=log.notices,
         sections=(_family_section(found, options), *_curve_sections(found, points[0].response)),
-        provenance=provenance_of((path,), {**options.to_json(), "unit": unit, "response": response}),
+        provenance=provenance_of(
+            (path,), {**options.to_json(), "unit": unit, "response": response}, methods_of_binding(found, options)
+        ),
     )  # fmt: skip
 
 
@@ -71,9 +80,12 @@ def _sentence(c: CompoundBinding) -> str:
     text = f"{name}IC50 {estimate_text(ic50.estimate)} nM, pIC50 {-c.log_ic50.value:.2f} ({ic50.estimate.method})"
     if c.ic50_mean_nm is not None and c.ic50_sd_nm is not None:
         text += f"; arithmetic mean ± SD {number_text(c.ic50_mean_nm)} ± {number_text(c.ic50_sd_nm)} nM"
-        text += f" of {len(c.used)} experiments"
+        text += f" of {experiments_said(c.experiments)}"
+    elif len(c.experiments) > 1:
+        text += f"; {experiments_said(c.experiments)}"
     if c.ki is not None:
-        text += f"; Ki {estimate_text(c.ki.estimate)} nM ({c.ki_note.partition(' with ')[0].partition(',')[0]})"
+        way = KI_WORDS.get(c.ki_method, "homologous: Ki is Kd")
+        text += f"; Ki {estimate_text(c.ki.estimate)} nM ({way})"
     if c.relative is not None:
         text += f"; {estimate_text(c.relative.estimate)} × the IC50 of the reference"
     if c.constants:
@@ -109,12 +121,15 @@ def _row(of: CurveBinding | CompoundBinding, experiment: str) -> dict[str, Any]:
         "top": of.top,
         "bottom": of.bottom,
         "ki_nm": of.ki,
+        "ki_cheng_prusoff_nm": of.ki_by("cheng-prusoff"),
+        "ki_hot_depletion_nm": of.ki_by("hot-depletion"),
+        "ki_exact_nm": of.ki_by("exact"),
     }
     row: dict[str, Any] = {
         "compound": of.compound or None, "experiment": experiment or None, "direction": of.direction or None, "n": of.n,
         "model": of.model.removesuffix(" competition") if isinstance(of, CurveBinding) else f"mean of {len(of.used)}",
         "residual_ss": of.residual_ss if isinstance(of, CurveBinding) else (sum(sums) if sums else None),
-        "refused": of.refused or None,
+        "ki_method": of.ki_method or None, "refused": of.refused or None,
     }  # fmt: skip
     for name, quantity in (named | {name: of.constants.get(name) for name in ("kd_nm", "bmax")}).items():
         row |= _limits(name, quantity)
@@ -123,11 +138,13 @@ def _row(of: CurveBinding | CompoundBinding, experiment: str) -> dict[str, Any]:
     return row
 
 
-def _frame(found: Sequence[CompoundBinding]) -> pd.DataFrame:
+def _frame(found: Sequence[CompoundBinding], *, summaries: bool = False) -> pd.DataFrame:
+    """Rows of curves and of their summaries, or one row for each compound."""
     rows = []
     for c in found:
-        rows += [_row(e, e.experiment) for e in c.experiments]
-        if len(c.experiments) > 1 or c.relative is not None:
+        alone = len(c.experiments) == 1 and c.relative is None
+        rows += [_row(e, e.experiment) for e in c.experiments if alone or not summaries]
+        if not alone:
             rows.append(_row(c, "all"))
     return to_frame(rows, BINDING_COLUMNS)
 
@@ -142,20 +159,57 @@ def _shown(frame: pd.DataFrame, leave_out: Sequence[str]) -> Any:
 def _family_section(found: Sequence[CompoundBinding], options: BindingOptions) -> JobSection:
     frame = _frame(found)
     hidden = ["log_ic50", "log_ic50_low", "log_ic50_high", "direction", "residual_ss"]
-    table = JobTable(name="binding", title="IC50", frame=frame, shown=_shown(frame, hidden))
-    family = family_plot(found)
+    hidden += [
+        f"ki_{way}_nm{end}" for way in ("cheng_prusoff", "hot_depletion", "exact") for end in ("", "_low", "_high")
+    ]
+    fits = len(frame) <= _MOST_ROWS
+    tables = [JobTable(name="binding", title="IC50", frame=frame, shown=_shown(frame, hidden), on_page=fits)]
     noise = NOISE_WORDS[options.noise]
     handled = "points" if options.replicates == "separate" else "averaged"
     text = [f"Each experiment is fitted on its own, {noise}; replicates are {handled}."]
+    if not fits:
+        first = _frame(found[:_MOST_ROWS], summaries=True)
+        tables.append(JobTable(name="compounds", title="IC50 of compounds", frame=first, shown=_shown(first, hidden)))
+        shown = f"the first {_MOST_ROWS} of {len(found)} compounds" if len(found) > _MOST_ROWS else "compounds"
+        text.append(f"The table shows {shown}; tables/binding.csv holds every one of {len(frame)} rows.")
+    tables += _ki_tables(found)
+    family = family_plot(found)
     if any(len(c.used) > 1 for c in found):
         text.append("Over experiments the mean of log IC50 is given (a geometric mean) with its t interval.")
+    text += [
+        f"{c.compound or 'The compound'}: {c.pooling}."
+        for c in found[:_MOST_ROWS]
+        if 0 < len(c.used) < len(c.experiments)
+    ]
     single = [c for c in found if len(c.experiments) == 1]
     text += [s for c in single if (s := _comparison_sentence(c.experiments[0]))][:1] if len(found) == 1 else []
-    notes = dict.fromkeys(c.ki_note for c in found if c.ki_note)
-    text += [f"Ki: {n}." for n in notes]
+    notes = list(dict.fromkeys(c.ki_note for c in found if c.ki_note))
+    text += [f"Ki: {n}." for n in notes[:_MOST_NOTES]]
+    if len(notes) > _MOST_NOTES:
+        text.append(f"{len(notes) - _MOST_NOTES} more statements on Ki are in results.json.")
     return JobSection(
-        name="binding", title="IC50", text=tuple(text), tables=(table,), figures=(family,) if family else ()
+        name="binding", title="IC50", text=tuple(text), tables=tuple(tables), figures=(family,) if family else ()
     )  # fmt: skip
+
+
+def _ki_tables(found: Sequence[CompoundBinding]) -> list[JobTable]:
+    """Ki of each compound by every way that its inputs allow; none for Cheng-Prusoff alone."""
+    rows = [
+        {"compound": c.compound or None, "way": way, "assumes": KI_WORDS[way], **_limits("ki_nm", quantity),
+         "reported": way == c.ki_method}
+        for c in found
+        for way, quantity in c.ki_ways.items()
+    ]  # fmt: skip
+    if len({row["way"] for row in rows}) < 2:
+        return []
+    frame = to_frame(rows, KI_COLUMNS)
+    empty = ["compound"] if frame["compound"].isna().all() else []
+    shown = shown_columns(frame, KI_COLUMNS, headings={"ki_nm": "Ki nM"}, leave_out=[*empty, "way"])
+    return [
+        JobTable(
+            name="ki", title="Ki by what is taken as free", frame=frame, shown=shown, on_page=len(rows) <= _MOST_ROWS
+        )
+    ]
 
 
 def _curve_sections(found: Sequence[CompoundBinding], response: str) -> tuple[JobSection, ...]:
@@ -183,8 +237,15 @@ def _curve_sections(found: Sequence[CompoundBinding], response: str) -> tuple[Jo
         frame = pd.DataFrame(rows)
         empty = [str(c) for c in frame.columns if frame[c].isna().all()]
         shown = shown_columns(frame, leave_out=empty, headings={"statistic": "F", "aicc_difference": "ΔAICc"})
-        tables.append(JobTable(name="models", title="One site against variable slope", frame=frame, shown=shown))
+        tables.append(
+            JobTable(
+                name="models", title="One site against variable slope", frame=frame, shown=shown,
+                on_page=len(rows) <= _MOST_ROWS,
+            )
+        )  # fmt: skip
     more = f"The first {len(figures)} of {len(curves)} curves are drawn." if len(curves) > len(figures) else ""
+    if len(rows) > _MOST_ROWS:
+        more = f"{more} How the two models compare in each of them is in tables/models.csv.".strip()
     if not figures and not tables:
         return ()
     return (
@@ -209,24 +270,30 @@ def saturation_of_table(
     name = points[0].response
     if name == "response":
         name = "bound"
+    first = next((g for g in found if g.experiments), found[0])
     document = {
-        **found[0].to_json(), "response": name, "noise": options.noise, "groups": [g.to_json() for g in found],
+        **first.to_json(), "response": name, "noise": options.noise, "groups": [g.to_json() for g in found],
     }  # fmt: skip
     return JobOutput(
         title="Saturation binding", document=document, summary=tuple(_saturation_sentence(g) for g in found),
         sections=(_saturation_section(found, name, options),), notices=log.notices,
-        provenance=provenance_of((path,), {**options.to_json(), "unit": unit, "response": response}),
+        provenance=provenance_of(
+            (path,), {**options.to_json(), "unit": unit, "response": response}, methods_of_saturation(found, options)
+        ),
     )  # fmt: skip
 
 
 def _saturation_sentence(g: GroupSaturation) -> str:
     name = f"{g.group}: " if g.group else ""
+    if not g.experiments:
+        return f"{name}no Bmax and Kd. {'; '.join(dict.fromkeys(reason for _, reason in g.refused))}."
     kd, bmax = g.quantities["kd_nm"], g.quantities["bmax"]
     text = f"{name}Kd {estimate_text(kd.estimate)} nM, Bmax {estimate_text(bmax.estimate)} ({kd.estimate.method})"
     for key, unit in (("bmax_fmol_mg", "fmol/mg"), ("bmax_sites_cell", "sites per cell")):
         if key in g.quantities:
             text += f", {estimate_text(g.quantities[key].estimate)} {unit}"
-    return f"{text}; {g.experiments[0].model}."
+    left_out = f"; {g.pooling}" if g.refused else ""
+    return f"{text}; {g.experiments[0].model}{left_out}."
 
 
 def _saturation_row(of: SaturationCurve | GroupSaturation, experiment: str) -> dict[str, Any]:
@@ -244,20 +311,29 @@ def _saturation_row(of: SaturationCurve | GroupSaturation, experiment: str) -> d
 def _saturation_section(found: Sequence[GroupSaturation], response: str, options: SaturationOptions) -> JobSection:
     rows = []
     figures: list[Figure] = []
+    drawn = 0
     for g in found:
         rows += [_saturation_row(c, c.experiment) for c in g.experiments]
+        rows += [{"group": g.group or None, "experiment": e or None, "refused": reason} for e, reason in g.refused]
         if len(g.experiments) > 1:
             rows.append(_saturation_row(g, "all"))
         for c in g.experiments:
-            if len(figures) < _MOST_CURVES:
-                number = len(figures) + 1
-                figures.append(saturation_plot(c, response=response, name=f"saturation-{number}"))
-                scatchard = scatchard_plot(c, name=f"scatchard-{number}")
+            drawn += 1
+            if drawn <= _MOST_CURVES:
+                figures.append(saturation_plot(c, response=response, name=f"saturation-{drawn}"))
+                scatchard = scatchard_plot(c, name=f"scatchard-{drawn}")
                 figures += [scatchard] if scatchard else []
     frame = to_frame(rows, SATURATION_COLUMNS)
-    table = JobTable(name="saturation", title="Bmax and Kd", frame=frame, shown=_shown(frame, ["residual_ss"]))
-    text = [f"Fitted {NOISE_WORDS[options.noise]}.", *(_saturation_sentence(g) for g in found)]
-    for g in found:
+    table = JobTable(
+        name="saturation", title="Bmax and Kd", frame=frame, shown=_shown(frame, ["residual_ss"]),
+        on_page=len(frame) <= _MOST_ROWS,
+    )  # fmt: skip
+    text = [f"Fitted {NOISE_WORDS[options.noise]}.", *(_saturation_sentence(g) for g in found[:_MOST_ROWS])]
+    if drawn > _MOST_CURVES:
+        text.append(f"The first {_MOST_CURVES} of {drawn} curves are drawn.")
+    if len(frame) > _MOST_ROWS:
+        text.append(f"All {len(frame)} rows are in tables/saturation.csv.")
+    for g in found[:_MOST_ROWS]:
         for c in g.experiments:
             if c.comparison is not None:
                 text.append(f"Two sites against one: {p_text(c.comparison.test)}; reported: {c.model}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fusin.assays.binding import BindingOptions
-from fusin.assays.binding_ki import Radioligand
+from fusin.assays.binding_radioligand import Radioligand
 from fusin.assays.saturation import SaturationOptions
 from fusin.assays.synthetic_binding import CompetitionTruth, make_competition, make_homologous, make_saturation
 from fusin.files import write_bytes_atomically

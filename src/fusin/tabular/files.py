@@ -17,6 +17,14 @@ __all__ = ["load"]
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _TEXT = (".csv", ".tsv", ".txt")
+# How files begin that spreadsheets write and that are no text in UTF-8, whatever their name says.
+_NOT_TEXT = {
+    b"PK\x03\x04": "an Excel workbook (or another zip archive)",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"%PDF": "a PDF",
+}
 
 
 def load(source: str | Path | pd.DataFrame, known: Sequence[str], where: str) -> tuple[pd.DataFrame, str]:
@@ -62,8 +70,12 @@ def _read(path: Path, known: Sequence[str]) -> pd.DataFrame:
         raise InputError(
             path.name, "file type", suffix or "none", "CSV, TSV or Parquet (save a spreadsheet as CSV UTF-8)"
         )
+    data = path.read_bytes()
+    for start, kind in _NOT_TEXT.items():
+        if data.startswith(start):
+            raise InputError(path.name, "file", kind, "text: save the spreadsheet as CSV UTF-8")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         raise InputError(path.name, "text", f"byte {err.object[err.start]:#04x} at {err.start}", "UTF-8 text") from err
     return _parsed(text, path.name, known)
