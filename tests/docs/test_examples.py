@@ -232,6 +232,10 @@ def _keys(value: Any) -> set[str]:
         ),
         (
             "chromatogram",
+            "chromatogram fusin-demo/vial/percentages.csv --mass-balance --json",
+        ),
+        (
+            "chromatogram",
             "chromatogram fusin-demo/vial/tlc_acetate.txt fusin-demo/vial/hplc.csv --method fusin-demo/vial/tlc_acetate.toml "
             "--method fusin-demo/vial/hplc.toml --map fusin-demo/vial/tlc_acetate_map.toml --map none --json",
         ),

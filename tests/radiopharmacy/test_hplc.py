@@ -106,9 +106,17 @@ def test_a_delay_shifts_the_axis_and_not_the_decay():
     assert shifted.pieces[-1].apex == pytest.approx(plain.pieces[-1].apex - 0.5, abs=1e-3)
 
 
-def test_recovery_of_the_column_has_an_interval():
-    found = evaluate(recovery=Recovery(injected=105000.0, injected_u=300.0))
+def test_a_delay_longer_than_the_run_is_refused():
+    with pytest.raises(InputError, match="delay"):
+        evaluate(peaks=(), delay_s=1e9)
+
+
+def test_recovery_of_the_column_has_an_interval_and_turns_purity_into_that_of_what_was_injected():
+    log = NoticeLog()
+    found = evaluate(log=log, recovery=Recovery(injected=105000.0, injected_u=300.0))
     assert found.recovery.low <= 100 * 100 / 105 <= found.recovery.high
+    assert "COLUMN_KEEPS_ACTIVITY" in codes(log)
+    assert found.rcp_of_injected.value == pytest.approx(98 * 100 / 105, rel=0.02)
 
 
 def test_a_radio_channel_without_a_decision_on_decay_is_refused_and_a_uv_channel_needs_none():

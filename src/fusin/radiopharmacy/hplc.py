@@ -87,6 +87,10 @@ def evaluate_hplc(
         dead_time_s=None if method.dead_time_us is None else method.dead_time_us * 1e-6,
         dead_time_model=method.dead_time_model,
     )  # fmt: skip
+    if delay and not abs(delay) / 60.0 < trace.x[-1] - trace.x[0]:
+        raise InputError(
+            where, "delay", delay, f"seconds less than the run lasts, {60.0 * (trace.x[-1] - trace.x[0]):.4g}"
+        )
     if delay:
         signal = replace(signal, x=signal.x - delay / 60.0)
     found = _found(signal, method, log)

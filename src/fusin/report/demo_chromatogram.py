@@ -114,6 +114,8 @@ def write_files(folder: Path, *, seed: int = 0) -> None:
             split="0.6"),
         "hplc.toml": _HPLC.format(title="C18, gradient", kind="hplc", system="C18"),
         "tlc_acetate_map.toml": _MAP,
+        # Batch 2 of Daniel et al., doi 10.1186/s41181-023-00187-2, table 3: more than 100 %.
+        "percentages.csv": "name,percent\nproduct,99.2\nfree and colloid,0.85\nother,0.56\n",
     }  # fmt: skip
     for name, text in texts.items():
         write_bytes_atomically(folder / name, text.encode("utf-8"))
