@@ -79,6 +79,8 @@ def find_organ(name: str, among: Sequence[str]) -> str | None:
 
 def nearest(name: str, among: Sequence[str], most: int = 3) -> str:
     """Entries that are spelt like a name, or the first of the list; for a message."""
+    if len(among) <= 2 * most:
+        return ", ".join(among)
     by_key = {organ_key(n): n for n in among}
     near = [by_key[k] for k in difflib.get_close_matches(organ_key(name), list(by_key), n=most, cutoff=0.5)]
     listed = near or list(among)[: 2 * most]

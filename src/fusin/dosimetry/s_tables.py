@@ -80,7 +80,12 @@ class STable:
         if found is not None:
             return self.values[:, self.sources.index(found)]
         if not self.holds(source):
-            raise InputError(self.name, "source", source, f"a source of the table: {nearest(source, self.sources)}")
+            raise InputError(
+                self.name,
+                "source",
+                source,
+                f"a source of the table ({nearest(source, self.sources)}), or a sphere (--sphere)",
+            )
         parts = [find_organ(p, self.sources) for p in organ_parts(source)]
         weights = np.array([self.mass_g(p) or 0.0 for p in organ_parts(source)])
         columns = np.stack([self.values[:, self.sources.index(p)] for p in parts if p is not None])

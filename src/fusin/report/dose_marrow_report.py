@@ -42,7 +42,7 @@ BUDGET_COLUMNS = (
 _SHOWN_MARROW = (
     Shown(name="component", heading="component"),
     Shown(name="dose_gy", heading="dose, Gy", low="dose_gy_low", high="dose_gy_high"),
-    Shown(name="tia_mbq_h_per_g", heading="MBq h/g"),
+    Shown(name="tia_mbq_h_per_g", heading="MBq h/g", digits=4),
     Shown(name="t_eff_h", heading="T_eff, h", digits=1),
 )
 _SHOWN_BUDGET = (

@@ -65,6 +65,12 @@ _SHOWN = (
     Shown(name="bed_gy", heading="BED, Gy", low="bed_gy_low", high="bed_gy_high"),
     Shown(name="eqd2_gy", heading="EQD2, Gy"),
 )
+_SHOWN_PARTS = (
+    Shown(name="organ", heading="organ"),
+    Shown(name="source", heading="from"),
+    Shown(name="dose_gy", heading="dose, Gy"),
+    Shown(name="percent", heading="share, %", digits=2),
+)
 _METHODS = (
     Method("mird", "Dose = sum of time-integrated activity x S: Bolch WE et al., J Nucl Med 50 (2009) 477-484 (MIRD 21)."),
     Method("mass-scaling", "Self-dose: electrons with 1/m, photons with m^(-2/3); cross-dose unchanged: Divoli A et al., "
@@ -338,7 +344,7 @@ def _sections(case: OrganCase, doses: OrganDoses | None, lines: Sequence[_Line])
     ]  # fmt: skip
     tables = [
         JobTable(name="organs", title="Organ doses", frame=frame, shown=shown),
-        JobTable(name="sources", title="Where the dose comes from", frame=to_frame(parts, SOURCE_DOSE_COLUMNS),
+        JobTable(name="sources", title="Where the dose comes from", frame=to_frame(parts, SOURCE_DOSE_COLUMNS), shown=_SHOWN_PARTS,
                  on_page=len(parts) <= 60),
     ]  # fmt: skip
     if doses is not None and len(doses.doses) > len(lines):

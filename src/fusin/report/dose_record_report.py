@@ -63,6 +63,15 @@ EXPOSURE_COLUMNS = (
     *_limits("value", "dose"),
     Column("unit", "string", "mSv or mGy"),
 )
+_SHOWN_CYCLES = (
+    Shown(name="cycle", heading="cycle"),
+    Shown(name="date", heading="date"),
+    Shown(name="nuclide", heading="nuclide"),
+    Shown(name="prescribed_gbq", heading="prescribed, GBq"),
+    Shown(name="given_gbq", heading="given, GBq"),
+    Shown(name="deviation_percent", heading="deviation, %", digits=1),
+    Shown(name="cumulative_gbq", heading="so far, GBq"),
+)
 _BIOLOGY = ("alpha_beta_gy", "repair_half_time_h", "limit_gy", "limit_bed_gy", "citation")
 _RECORD_METHODS = (
     Method("cumulative-dose", "Sum over cycles; limits added, because cycles share masses, calibration and S values."),
@@ -92,7 +101,9 @@ def record_report(path: Path, *, log: NoticeLog) -> JobOutput:
         JobSection(
             name="cycles",
             title="Cycles",
-            tables=(JobTable(name="cycles", title="Cycles", frame=to_frame(cycles, CYCLE_COLUMNS)),),
+            tables=(
+                JobTable(name="cycles", title="Cycles", frame=to_frame(cycles, CYCLE_COLUMNS), shown=_SHOWN_CYCLES),
+            ),
         )
     ]
     if courses:
