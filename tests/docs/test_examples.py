@@ -265,6 +265,16 @@ def _keys(value: Any) -> set[str]:
         ("dose", "dose fusin-demo/dose/time_activity.csv --nuclide Lu-177 --administered-mbq 200 --json"),
         ("dose", "dose fusin-demo/dose/time_activity.csv --nuclide Lu-177 --model trapezoid --json"),
         ("dose", "dose fusin-demo/dose/single_scan.csv --nuclide Lu-177 --model map --prior population --json"),
+        (
+            "dose",
+            "dose organs fusin-demo/dose/organs.csv --nuclide Lu-177 --administered-mbq 200 --sphere lesion "
+            "--s-table fusin-demo/dose/s_values.csv --biology fusin-demo/dose/biology.toml --json",
+        ),
+        ("dose", "dose marrow fusin-demo/dose/marrow.toml --json"),
+        ("dose", "dose budget fusin-demo/dose/budget.toml --json"),
+        ("dose", "dose record fusin-demo/dose/record.toml --json"),
+        ("dose", "dose bed --dose-gy 23 --t-eff-h 41 --alpha-beta-gy 2.6 --repair-half-time-h 2.8 --json"),
+        ("dose", "dose exposure --administered-mbq 150 --coefficients herrmann-2015-unverified --json"),
         ("dose", "dose sphere --nuclide Lu-177 --mass-g 10 --json"),
         ("dose", "dose kernel --nuclide Lu-177 --spacing-mm 4.8,4.8,4.8 --density 1.04 --json"),
     ],

@@ -16,6 +16,7 @@ import fusin.cohort
 from fusin.assays import binding_tables, biodistribution_tables, counter_tables, uptake_tables
 from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow_up, outcome, paso, toxicity
 from fusin.cohort import tables as cohort_tables
+from fusin.dosimetry import organ_cases, s_table_files, treatment_files
 from fusin.dosimetry.dose_table import TIME_ACTIVITY_TABLE
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
@@ -32,7 +33,14 @@ from fusin.radiopharmacy.release_tables import (
     SPECIFICATION_COLUMNS,
     TRAIL_COLUMNS,
 )
-from fusin.report import counts_report, dose_physics_report, dose_report
+from fusin.report import (
+    counts_report,
+    dose_marrow_report,
+    dose_organs_report,
+    dose_physics_report,
+    dose_record_report,
+    dose_report,
+)
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
 from fusin.trials.fields import FieldSpec, fields
@@ -100,6 +108,36 @@ INPUTS = (
     ("values", "[`fusin assay biodistribution`](assay.md)", "one row per value", biodistribution_tables.VALUES_TABLE),
     ("means", "[`fusin assay biodistribution`](assay.md)", "one row per organ", biodistribution_tables.SUMMARY_TABLE),
     ("time-activity", "[`fusin dose`](dose.md)", "one row per region and time", TIME_ACTIVITY_TABLE),
+    (
+        "time-integrated activities",
+        "[`fusin dose organs`](dose.md#fusin-dose-organs)",
+        "one row per source",
+        organ_cases.TIA_TABLE,
+    ),
+    (
+        "S values",
+        "[`fusin dose organs`](dose.md#fusin-dose-organs)",
+        "one row per source and target",
+        s_table_files.S_VALUES_TABLE,
+    ),
+    (
+        "treatment cycles",
+        "[`fusin dose record`](dose.md#fusin-dose-record)",
+        "one row per administration",
+        treatment_files.CYCLES_TABLE,
+    ),
+    (
+        "cycle doses",
+        "[`fusin dose record`](dose.md#fusin-dose-record)",
+        "one row per cycle and organ",
+        treatment_files.CYCLE_DOSES_TABLE,
+    ),
+    (
+        "toxicity beside dose",
+        "[`fusin dose record`](dose.md#fusin-dose-record)",
+        "one row per graded finding",
+        treatment_files.TOXICITY_GRADES_TABLE,
+    ),
 )
 OUTPUTS = (
     (
@@ -240,6 +278,46 @@ OUTPUTS = (
         "voxel kernel",
         "`tables/kernel.csv` of [`fusin dose kernel`](dose.md#fusin-dose-kernel): one row per voxel.",
         dose_physics_report.KERNEL_COLUMNS,
+    ),
+    (
+        "organ doses",
+        "`tables/organs.csv` and `tables/targets.csv` of [`fusin dose organs`](dose.md#fusin-dose-organs): one row per target.",
+        dose_organs_report.ORGAN_DOSE_COLUMNS,
+    ),
+    (
+        "dose by source",
+        "`tables/sources.csv` of [`fusin dose organs`](dose.md#fusin-dose-organs): one row per target and source.",
+        dose_organs_report.SOURCE_DOSE_COLUMNS,
+    ),
+    (
+        "marrow components",
+        "`tables/marrow.csv` of [`fusin dose marrow`](dose.md#fusin-dose-marrow): one row per component.",
+        dose_marrow_report.MARROW_COLUMNS,
+    ),
+    (
+        "uncertainty budget",
+        "`tables/budget.csv` of [`fusin dose budget`](dose.md#fusin-dose-budget): one row per dose and link.",
+        dose_marrow_report.BUDGET_COLUMNS,
+    ),
+    (
+        "cycles of a record",
+        "`tables/cycles.csv` of [`fusin dose record`](dose.md#fusin-dose-record): one row per administration.",
+        dose_record_report.CYCLE_COLUMNS,
+    ),
+    (
+        "dose over the cycles",
+        "`tables/courses.csv` of [`fusin dose record`](dose.md#fusin-dose-record): one row per organ and cycle.",
+        dose_record_report.COURSE_COLUMNS,
+    ),
+    (
+        "grades beside dose",
+        "`tables/grades.csv` of [`fusin dose record`](dose.md#fusin-dose-record): one row per finding.",
+        dose_record_report.GRADE_COLUMNS,
+    ),
+    (
+        "dose of a scan",
+        "`tables/exposure.csv` of [`fusin dose exposure`](dose.md#fusin-dose-exposure): one row per quantity.",
+        dose_record_report.EXPOSURE_COLUMNS,
     ),
 )
 
