@@ -61,7 +61,7 @@ class CurveModel:
     @property
     def parameters(self) -> int:
         """Number of free parameters k."""
-        return self.rates + self.mixing.shape[1]
+        return self.rates + int(self.mixing.shape[1])
 
     def exponentials(self, time_h: FloatArray, rates_per_h: FloatArray) -> FloatArray:
         """Return exp(-lambda_j t), shape (..., n, rates), for rates of shape (..., rates)."""

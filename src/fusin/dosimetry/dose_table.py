@@ -49,8 +49,8 @@ TIME_ACTIVITY_TABLE = Schema(
         InputColumn("modality", "string", "`planar` images give the shape and one `spect` the scale (hybrid)",
                     words=words("spect", "planar")),
         InputColumn("nuclide", "string", "one nuclide for the whole table"),
-        InputColumn("decay_correction", "string", "to which moment an activity was corrected: `none` (`uncorrected`), `start` of its own scan, "
-                    "or `admin` (administration); as DICOM (0054,1102)", words=words("uncorrected", "start", "admin")),
+        InputColumn("decay_correction", "string", "to which moment an activity was corrected: `none` (`uncorrected`), `start` "
+                    "of its own scan, or `admin` (administration); as DICOM (0054,1102)", words=words("uncorrected", "start", "admin")),
         InputColumn("decay_corrected_to_h", "float64", "moment to which an activity was corrected, hours after administration; "
                     "empty for none"),
     ),
@@ -173,7 +173,7 @@ def read_activities(source: str | Path | pd.DataFrame, log: NoticeLog) -> tuple[
             # An empty cell and the word none mean different things here, and alike everywhere else.
             stated = raw.iloc[:, place].astype("string").str.strip()
             named = stated.str.lower().eq("none").fillna(False).astype(bool)
-            raw.isetitem(place, stated.mask(named, "uncorrected").astype(object))
+            raw.isetitem(place, stated.mask(named, "uncorrected").to_numpy(dtype=object))
     frame = read_table(raw, TIME_ACTIVITY_TABLE, log, where=where)
     for name, (header, factor) in factors.items():
         if factor != 1.0:
