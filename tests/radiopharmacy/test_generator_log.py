@@ -10,6 +10,7 @@ from fusin.errors import FusinError, InputError, NotComputable, StrictRefusal
 from fusin.provenance import NoticeLog
 from fusin.radiopharmacy.generator_analysis import assess_generator
 from fusin.radiopharmacy.generator_log import GeneratorOptions, PlanRequest, read_generator
+from fusin.radiopharmacy.generator_tables import elution_rows
 from fusin.radiopharmacy.generator_yield import YieldPoint, fit_yields
 from fusin.radiopharmacy.synthetic_generator import GeneratorTruth, make_log_csv
 
@@ -351,3 +352,12 @@ def test_brackets_and_capitals_of_a_column_do_not_matter(tmp_path, header):
 def test_an_activity_without_unit_is_refused(tmp_path, header):
     with pytest.raises(InputError, match="eluted_mbq or eluted_gbq"):
         assessed(tmp_path, f"time_min,{header}\n0,1300\n", GeneratorOptions(ge68_mbq=1850.0))
+
+
+def test_an_empty_column_has_no_yield_and_no_reading(tmp_path):
+    options = GeneratorOptions(ge68_mbq=1850.0, yields=(0.7,), start="empty")
+    result, _ = assessed(tmp_path, "time_min\n0\n60\n", options)
+    assert result.elutions[0].eluted_mbq == 0.0
+    assert elution_rows(result)[0]["efficiency"] is None
+    with pytest.raises(InputError, match="empty at that moment"):
+        assessed(tmp_path, "time_min,eluted_mbq,reference_min\n0,5,0\n60,400,60\n", options)

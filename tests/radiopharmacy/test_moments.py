@@ -69,3 +69,9 @@ def test_seconds_are_shown_where_there_are_any():
 def test_no_moment_is_a_dash_and_null():
     assert Clock(NINE).text(None) == "—"
     assert Clock(NINE).json(float("-inf")) is None
+
+
+def test_a_time_beyond_the_calendar_is_no_time():
+    clock = Clock(datetime(9000, 1, 1))
+    assert clock.json(1e12) is None
+    assert clock.text(1e12) == "—"

@@ -147,6 +147,6 @@ def _plan(
     if want_at is None and want_at_min is None and want_mbq is None:
         return None
     time = moment(want_at, "--want-at", "time") if want_at is not None else want_at_min
-    if not (math.isfinite(lead_min) and lead_min >= 0):
-        raise InputError("--want-lead-min", "minutes", lead_min, "zero or more minutes")
+    if not 0.0 <= lead_min <= 1440.0:
+        raise InputError("--want-lead-min", "minutes", lead_min, "minutes from 0 to 1440, in which 68Ga is there")
     return PlanRequest(time=time, wanted_mbq=want_mbq, lead_min=lead_min)

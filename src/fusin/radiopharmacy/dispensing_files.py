@@ -238,7 +238,7 @@ def _vial(fields: Fields, number: int, reference: Moment, clock: Clock) -> Vial:
     per_ml = fields.amounts("content_per_ml")
     if twice := sorted(set(contents) & set(per_ml)):
         raise InputError(fields.where, "content", twice[0], "each content in the whole vial or per mL, not both")
-    percent = fields.number("activity_u_percent", least=0.0)
+    percent = fields.number("activity_u_percent", least=0.0, most=100.0)
     ready, expires = (_moment_of(fields, n, f"{n}_min") for n in ("available_from", "expires"))
     dead = fields.number("dead_volume_ml", least=0.0)
     if dead is not None and dead >= volume:

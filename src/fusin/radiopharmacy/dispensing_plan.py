@@ -26,6 +26,7 @@ from fusin.stats.results import Estimate
 __all__ = ["Delay", "DispensePlan", "Serving", "VialUse", "plan_doses", "vial_course"]
 
 _NORMAL_95 = 1.959963984540054
+_MOST_NAMES = 8
 _LIMIT_WORDS = {
     "vial_volume": "volume of the vial", "max_volume": "largest volume of the patient", "expiry": "expiry of the vial",
     "window": "time of the patient", "gap": "least gap between injections", "nuclide": "no vial of its kind",
@@ -329,7 +330,9 @@ def _reason(served: Sequence[Serving], missed: Sequence[Serving]) -> str:
     if not missed:
         return ""
     total = len(served) + len(missed)
-    who = ", ".join(s.order.id for s in served) or "nobody"
+    names = [s.order.id for s in served]
+    shown = names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 2], f"{len(names) - _MOST_NAMES + 2} more"]
+    who = ", ".join(shown) or "nobody"
     verb = "fit" if len(served) != 1 else "fits"
     return f"{len(served)} of {total} patients {verb} ({who}); {missed[0].reason} (binding: {limit_words(missed[0].binding)})"
 

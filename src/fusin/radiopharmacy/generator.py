@@ -354,7 +354,7 @@ def elution_history(
             # More than the column holds would leave a negative rest; the yield above 1 is reported where it is computed.
             measured = min(entry.eluted_measured_mbq, elution.on_column_mbq)
             parts_mbq, whole = (wanted, elution.eluted_mbq) if elution.eluted_mbq else (columns, elution.on_column_mbq)
-            taken = {name: measured * parts_mbq[name] / whole for name in entry.generators}
+            taken = {name: measured * parts_mbq[name] / whole if whole else 0.0 for name in entry.generators}
         for name in entry.generators:
             states[name] = states[name].after(entry.time_s, min(taken[name], columns[name]))
     return tuple(found), states

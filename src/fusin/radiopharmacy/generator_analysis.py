@@ -167,6 +167,10 @@ def _points(elutions: Sequence[Elution]) -> dict[str, tuple[YieldPoint, ...]]:
     points: dict[str, list[YieldPoint]] = {}
     for e in elutions:
         activity, u = e.entry.eluted_measured_mbq, e.entry.eluted_measured_u_mbq
+        if activity is not None and not e.on_column_mbq:
+            raise InputError(
+                e.entry.where, "eluted_mbq", activity, "no reading of a column that is empty at that moment"
+            )
         if activity is not None:
             points.setdefault(_series(e.entry), []).append(
                 YieldPoint(

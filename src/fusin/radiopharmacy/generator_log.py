@@ -64,6 +64,10 @@ class PlanRequest:
     wanted_mbq: float | None = None
     lead_min: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.lead_min <= 1440.0:
+            raise InputError("plan", "lead_min", self.lead_min, "minutes from 0 to 1440, in which 68Ga is there")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorOptions:
@@ -276,7 +280,7 @@ def _generator(
     stated = fields.take("calibrated")
     calibrated = None if stated is None else _calibrated(stated, fields.where, first, log)
     own, u = fields.number("yield", above=0.0, most=1.0), fields.number("yield_u", least=0.0, most=1.0)
-    percent = fields.number("ge68_u_percent", least=0.0)
+    percent = fields.number("ge68_u_percent", least=0.0, most=100.0)
     start, held = options.start or fields.word("start", _STARTS), fields.activity_mbq("ga68", zero=True)
     fields.take("start")
     if held is not None and start is not None:
@@ -347,7 +351,7 @@ def _entry(
         raise InputError(fields.where, "generator", "+".join(chosen) or "nothing", "each generator once")
     share = fields.number("yield", least=0.0, most=1.0)
     activity = fields.activity_mbq("eluted", zero=True)
-    percent = fields.number("eluted_u_percent", least=0.0)
+    percent = fields.number("eluted_u_percent", least=0.0, most=100.0)
     read = _time(fields, "reference_time", "reference_min")
     if activity is not None and read is None:
         log.adapted(
@@ -443,7 +447,7 @@ def _rules(fields: Fields, options: GeneratorOptions) -> GeneratorRules:
                          "breakthrough_limit_percent with breakthrough_limit_of, " + " or ".join(DENOMINATORS))  # fmt: skip
     if of is not None and of not in DENOMINATORS:
         raise InputError("--breakthrough-limit-of", "denominator", of, " or ".join(DENOMINATORS))
-    calibrator = number("calibrator_u_percent", least=0.0)
+    calibrator = number("calibrator_u_percent", least=0.0, most=100.0)
     rules = GeneratorRules(
         retire_elutions=None if elutions is None else int(elutions), retire_months=months, retire_source=source,
         minimum_yield=number("minimum_yield", above=0.0, most=1.0),

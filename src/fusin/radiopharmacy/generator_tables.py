@@ -49,7 +49,7 @@ def _row(result: GeneratorResult, e: Elution, low: float | None, high: float | N
         "idle_h": None if e.idle_s is None else e.idle_s / 3600.0,
         "ge68_mbq": e.ge68_mbq,
         "on_column_mbq": e.on_column_mbq,
-        "efficiency": e.eluted_mbq / e.on_column_mbq,
+        "efficiency": e.eluted_mbq / e.on_column_mbq if e.on_column_mbq else None,
         "eluted_mbq": e.eluted_mbq,
         "eluted_mbq_low": low,
         "eluted_mbq_high": high,

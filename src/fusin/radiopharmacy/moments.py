@@ -111,7 +111,8 @@ class Clock:
             return None
         if self.origin is None:
             return float(f"{seconds / 60.0:.9g}")
-        return self._at(seconds).isoformat()
+        at = self._at(seconds)
+        return None if at is None else at.isoformat()
 
     def text(self, seconds: float | None, *, day: bool = True) -> str:
         """For people: ``2026-01-31 08:05``, ``08:05``, or ``20.5 min``; a dash where there is no such time."""
@@ -120,12 +121,18 @@ class Clock:
         if self.origin is None:
             return f"{seconds / 60.0:.1f} min"
         at = self._at(float(round(seconds)))
+        if at is None:
+            return "—"
         # A minute is 1 % of 68Ga, so that seconds are shown where there are any.
         return at.strftime(("%Y-%m-%d " if day else "") + ("%H:%M:%S" if at.second else "%H:%M"))
 
-    def _at(self, seconds: float) -> datetime:
+    def _at(self, seconds: float) -> datetime | None:
+        """The clock time; None beyond the calendar, where doses of long-lived nuclides would still be enough."""
         assert self.origin is not None
-        return (self.origin + timedelta(seconds=round(seconds, 3))).replace(tzinfo=self.origin.tzinfo)
+        try:
+            return (self.origin + timedelta(seconds=round(seconds, 3))).replace(tzinfo=self.origin.tzinfo)
+        except OverflowError:
+            return None
 
 
 def clock_of(values: Iterable[Moment]) -> Clock:

@@ -19,7 +19,7 @@ from fusin.report.plate import (
     spread,
     text_width,
 )
-from fusin.report.svg import FAINT, INK, MUTED
+from fusin.report.svg import FAINT, MUTED
 
 __all__ = ["vial_figure"]
 
@@ -56,11 +56,9 @@ def vial_figure(plan: DispensePlan) -> Figure:
         x_axis, boxes[1], f"{unit} after {origin}" if start or plan.clock.origin else unit + " after the reference"
     )
     plate.line(left, boxes[0].bottom, width - 10, boxes[0].bottom, stroke=MUTED)
-    for expiry in sorted(set(expiries)):
-        if expiry <= end:
-            x = x_axis((expiry - start) / factor)
-            plate.line(x, boxes[0].top, x, boxes[1].bottom, stroke=INK, stroke_width=0.6, class_="expiry")
-            plate.label(x - 3, boxes[1].top + 6, "expiry", size=SMALL, text_anchor="end")
+    for use, style in zip(uses, SERIES, strict=False):
+        if use.vial.expires_s is not None and start < use.vial.expires_s <= end:
+            _expiry(plate, x_axis((use.vial.expires_s - start) / factor), boxes, style.colour)
     _draws(plate, plan, boxes, x_axis, start, factor)
     for use, course, style in zip(uses, courses, SERIES, strict=False):
         for axis, column in ((volume, 1), (activity, 2)):
@@ -68,14 +66,31 @@ def vial_figure(plan: DispensePlan) -> Figure:
             plate.add("path", d=polyline(line), fill="none", stroke=style.colour, stroke_width=1.4,
                       stroke_dasharray=style.dash, stroke_linejoin="round", class_="course", data_label=use.vial.name)  # fmt: skip
     plate.legend(entries, left, boxes[1].bottom + 28, wide)
-    return plate.figure("vials", "Volume and activity of each vial; a step is a draw, named by its patient.")
+    how = "named by its patient" if _names_fit(plan, boxes[0]) else "numbered in the order of the draw sheet"
+    return plate.figure("vials", f"Volume and activity of each vial; a step is a draw, {how}.")
+
+
+def _expiry(plate: Plate, x: float, boxes: tuple[Box, Box], colour: str) -> None:
+    plate.line(x, boxes[0].top, x, boxes[1].bottom, stroke=colour, stroke_width=0.8, class_="expiry")
+    plate.label(x - 3, boxes[1].top + 6, "expiry", size=SMALL, text_anchor="end", fill=colour)
+
+
+def _drawn(plan: DispensePlan) -> list[tuple[float, str]]:
+    return [(s.draw_s, s.order.id) for s in plan.servings if s.served and s.draw_s is not None]
+
+
+def _names_fit(plan: DispensePlan, box: Box) -> bool:
+    """Whether the names of all patients have room beside one another."""
+    names = [name for _, name in _drawn(plan)]
+    return len(names) * (max((text_width(n, SMALL) for n in names), default=0.0) + 4) <= 0.7 * (box.right - box.left)
 
 
 def _draws(plate: Plate, plan: DispensePlan, boxes: tuple[Box, Box], x_axis: Axis, start: float, factor: float) -> None:
-    """A faint line and a name at each draw; names that would overlap are moved apart."""
-    draws = [(s.draw_s, s.order.id) for s in plan.servings if s.served and s.draw_s is not None]
+    """A faint line and a name or number at each draw; those that would overlap are moved apart."""
+    named = _names_fit(plan, boxes[0])
+    draws = [(t, name if named else str(k)) for k, (t, name) in enumerate(_drawn(plan), start=1)]
     places = [x_axis((t - start) / factor) for t, _ in draws]
-    widest = max((text_width(name[:8], SMALL) for _, name in draws), default=0.0) + 4
+    widest = max((text_width(name, SMALL) for _, name in draws), default=0.0) + 4
     for x, at, (_, name) in zip(spread(places, widest, boxes[0].left, boxes[0].right), places, draws, strict=True):
         plate.line(at, boxes[0].top - 2, at, boxes[1].bottom, stroke=FAINT, stroke_width=0.5, stroke_dasharray="2 2")
-        plate.label(x, boxes[0].top - 10, name[:8], size=SMALL, fill=MUTED, text_anchor="middle", class_="draw")
+        plate.label(x, boxes[0].top - 10, name, size=SMALL, fill=MUTED, text_anchor="middle", class_="draw")

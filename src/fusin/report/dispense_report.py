@@ -53,7 +53,8 @@ def dispense_report(
     request = read_dispensing(source, options, log)
     plan = plan_doses(request.orders, request.vials, request.rules, clock=request.clock, log=log)
     tried = [what_if(request, change) for change in changes]
-    sections = [_sheet(plan), _doses(plan), _vials(plan)]
+    sheet = _sheet(plan)
+    sections = [replace(sheet, text=(*_summary(plan), *sheet.text)), _doses(plan), _vials(plan)]
     sections += [_changes(tried)] if tried else []
     return JobOutput(
         title="Doses", document=dispense_json(plan, tried), sections=tuple(sections), summary=_summary(plan),

@@ -56,6 +56,8 @@ def generator_report(
     sections += [_plan(result)] if result.plan else []
     limited = found.rules.retire_elutions is not None or found.rules.retire_months is not None
     sections += [_retirement(result)] if result.elutions and limited else []
+    if sections:
+        sections[0] = replace(sections[0], text=(*_summary(result), *sections[0].text))
     parameters = {
         "ge68_mbq": [g.ge68_mbq for g in found.generators],
         "efficiency": [g.efficiency for g in found.generators],
@@ -250,7 +252,11 @@ def _plan(result: GeneratorResult) -> JobSection:
             for b in plan.between
         ]  # fmt: skip
         tables.append(JobTable(name="between", title="An elution in between", frame=_frame(rows)))
-    text = []
+    text = (
+        ["Activities of an elution in between and of the planned one are those at their own elution."]
+        if plan.between
+        else []
+    )
     if plan.best_between is not None:
         best = plan.best_between
         text.append(
