@@ -50,7 +50,8 @@ TIME_ACTIVITY_TABLE = Schema(
                     words=words("spect", "planar")),
         InputColumn("nuclide", "string", "one nuclide for the whole table"),
         InputColumn("decay_correction", "string", "to which moment an activity was corrected: `none` (`uncorrected`), `start` "
-                    "of its own scan, or `admin` (administration); as DICOM (0054,1102)", words=words("uncorrected", "start", "admin")),
+                    "of its own scan, or `admin` (administration); as DICOM (0054,1102)",
+                    words=words("uncorrected", "start", "admin")),
         InputColumn("decay_corrected_to_h", "float64", "moment to which an activity was corrected, hours after administration; "
                     "empty for none"),
     ),
