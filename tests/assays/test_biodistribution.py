@@ -338,3 +338,14 @@ def test_a_label_that_is_no_group_is_refused(tmp_path):
     found, _ = two_groups(tmp_path)
     with pytest.raises(InputError, match="two groups or two times"):
         compare_groups(found, [("a", "c")])
+
+
+@pytest.mark.parametrize(("hours", "said"), [(1, False), (1.2, False), (4, True)])
+def test_a_time_point_that_the_clock_contradicts_is_said(tmp_path, hours, said):
+    animals = (
+        "animal,time_h,injected_fraction,injection_time,sacrifice_time\n"
+        f"m1,{hours},1,2026-03-02T10:00:00,2026-03-02T11:03:00\n"
+    )
+    log = NoticeLog()
+    study(tmp_path, animals=animals, log=log)
+    assert ("TIME_POINT_CONTRADICTED" in {n.code for n in log}) is said

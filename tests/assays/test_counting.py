@@ -279,3 +279,23 @@ def test_no_counts_have_an_upper_limit():
     low, high = counted(0.0, "t").limits()
     assert low == pytest.approx(0.0)
     assert high == pytest.approx(1.959964**2, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"live_time_s": 1e8}, "live_time_s"), ({"start": datetime(1999, 3, 2, 9)}, "start_time"),
+     ({"start": datetime(2999, 3, 2, 9)}, "start_time")],
+)  # fmt: skip
+def test_a_count_of_another_century_is_refused_and_never_an_infinite_rate(change, field):
+    one = CountReading(
+        **(
+            {"tube": "a", "counts": 9.0, "live_time_s": 60.0, "start": datetime(2026, 3, 2, 9), "where": "t row 1"}
+            | change
+        )
+    )
+    other = CountReading(tube="b", counts=9.0, live_time_s=60.0, start=datetime(2026, 3, 2, 9), where="t row 2")
+    setup = RunSetup(nuclide="Ga-68", background_cpm=0.0, reference=datetime(2026, 3, 2, 9))
+    with pytest.raises(InputError) as caught:
+        correct_run([one, other], setup, NoticeLog())
+    assert (caught.value.field, caught.value.where) == (field, "t row 1")
+    assert "half-lives" in str(caught.value)

@@ -97,6 +97,11 @@ def test_uptake_gives_rates_and_normalisation(fusin, bench):
         ("biodistribution", "time_course.csv", "--dispersion", "CI"),
         ("biodistribution", "animals.csv", *GA),
         ("biodistribution", "tubes.csv", "--animals", "animals.csv", *GA, "--map", "gamma_counter.toml"),
+        ("biodistribution", "tubes.csv", "--animals", "animals.csv", *GA, "--window", "low"),
+        ("biodistribution", "tubes.csv", "--animals", "animals.csv", *GA, "--half-life-h", "1.1"),
+        ("counts", "hidex.csv", *GA, "--background-cpm", "5", "--spill-over", "Ga-68=high:tumour"),
+        ("counts", "hidex.csv", *GA, "--background-cpm", "5", "--reference-time", "1999-03-02T09:00"),
+        ("counts", "hidex.csv", "--half-life-h", "-1", "--background-cpm", "5"),
         ("uptake", "tubes.csv", *GA),
         ("uptake", "uptake.csv"),
         ("uptake", "uptake.csv", *GA, "--reference", "nobody"),
@@ -107,6 +112,10 @@ def test_every_mistake_is_one_sentence_with_exit_3(fusin, bench, typed):
     ran = fusin("assay", *typed)
     assert ran.code == 3, (ran.out, ran.err)
     assert ran.refusal
+
+
+def test_a_counter_file_without_its_map_is_told_of_the_map(fusin, bench):
+    assert "--map" in fusin("assay", "counts", "gamma_counter.csv", *GA).err
 
 
 def test_the_page_has_one_row_per_group_and_the_file_one_per_quantity(fusin, bench):

@@ -234,7 +234,7 @@ def tissue_mass(
             raise InputError(where, "mass_g", mass_g, "a mass, or full_g and empty_g, not both")
         if full_g is None or empty_g is None:
             missing = "full_g" if full_g is None else "empty_g"
-            raise InputError(where, missing, None, "full_g and empty_g together")
+            raise InputError(where, missing, "nothing", "full_g and empty_g together")
         mass_g = full_g - empty_g
         if not mass_g > 0:
             raise InputError(

@@ -39,6 +39,9 @@ from fusin.tabular.rows import Row
 
 __all__ = ["StudyFiles", "StudySetup", "read_study"]
 
+# A time point is nominal; further off than this share of the time it is another one.
+_NOMINAL = 0.25
+
 _UNIT_FIELDS: Mapping[str, DoseUnit] = {
     "fraction_of_dose": "fraction", "stock_g": "g", "stock_ml": "mL", "activity_mbq": "MBq",
 }  # fmt: skip
@@ -129,7 +132,9 @@ def _tubes(rows: Sequence[Row], counted: Sequence[CountReading] | None, setup: S
         kind = row.text("kind") or ("blank" if (row.text("organ") or "").lower() == "blank" else "sample")
         if kind == "sample" and (row.text("animal") is None or row.text("organ") is None):
             missing = "animal" if row.text("animal") is None else "organ"
-            raise InputError(row.where, missing, None, "a value for each tissue; blanks and standards say so in kind")
+            raise InputError(
+                row.where, missing, "nothing", "a value for each tissue; blanks and standards say so in kind"
+            )
         tube = row.text("tube")
         if tube is not None and tube in used:
             raise InputError(row.where, "tube", tube, f"each tube once; {used[tube]} holds it already")
@@ -141,7 +146,7 @@ def _tubes(rows: Sequence[Row], counted: Sequence[CountReading] | None, setup: S
             out.append(_Tube(row, kind, (replace(reading, kind=kind),)))
             continue
         if tube is None:
-            raise InputError(row.where, "tube", None, "the name of the tube in the counter file")
+            raise InputError(row.where, "tube", "nothing", "the name of the tube in the counter file")
         if tube not in by_name:
             raise InputError(row.where, "tube", tube, "a tube of the counter file: " + ", ".join(list(by_name)[:8]))
         out.append(_Tube(row, kind, tuple(replace(r, kind=kind, where=row.where) for r in by_name[tube])))
@@ -152,7 +157,9 @@ def _one_window(counted: Sequence[CountReading], window: str | None) -> list[Cou
     """Readings of the window that is asked for; of several one must be named."""
     windows = list(dict.fromkeys(r.window for r in counted))
     if window is not None and window not in windows:
-        raise InputError("the counter file", "window", window, "one of " + ", ".join(map(repr, windows)))
+        named = ", ".join(map(repr, filter(None, windows)))
+        needed = f"one of {named}" if named else "a counter file (--counts) with several windows"
+        raise InputError("the counter file", "window", window, needed)
     if window is None and len(windows) > 1:
         raise InputError("the counter file", "windows", ", ".join(windows), "the name of one window")
     return [r for r in counted if window is None or r.window == window]
@@ -270,7 +277,7 @@ def _assembled(
         if reason is not None:
             exclusions.append(reason)
             continue
-        values += _labelled(found, own, animal, run, setup)
+        values += _labelled(found, own, animal, run, setup, log)
     _notice_tails(doses, setup, log)
     if not values:
         raise MissingValue("%ID/g", "every animal is excluded", "at least one animal that is not", "ALL_EXCLUDED")
@@ -315,7 +322,7 @@ def _injected(
     def need(field: str) -> float:
         value = animal.number(field) if animal else None
         if value is None:
-            raise InputError(where, field, None, f"a value: the standards are given in {unit}")
+            raise InputError(where, field, "nothing", f"a value: the standards are given in {unit}")
         return value
 
     if unit == "g":
@@ -360,11 +367,22 @@ def _whole(animal: Row | None, field: str, parts: Sequence[str]) -> float | None
 
 
 def _labelled(
-    values: Sequence[OrganValue], counted: Sequence[_Counted], animal: Row | None, run: CountedRun, setup: StudySetup
+    values: Sequence[OrganValue],
+    counted: Sequence[_Counted],
+    animal: Row | None,
+    run: CountedRun,
+    setup: StudySetup,
+    log: NoticeLog,
 ) -> list[OrganValue]:
     """Group, time and decay until sacrifice of each value."""
     out = []
     elapsed = _until_sacrifice(animal, counted, setup) if animal else None
+    stated = time_label(animal)[1] if animal else None
+    if animal and stated is not None and elapsed is not None and abs(stated * 3600.0 - elapsed) > _NOMINAL * elapsed:
+        log.warning(
+            "TIME_POINT_CONTRADICTED", f"the time point is {stated:g} h and injection to sacrifice {elapsed / 3600:.3g} h; "
+            "groups go by the time point, decay by the clock", where=animal.where, raw=stated, used=elapsed / 3600,
+        )  # fmt: skip
     for value, one in zip(values, counted, strict=True):
         source = animal or one.row
         label, hours = time_label(source)

@@ -164,7 +164,7 @@ def read_means(path: Path, log: NoticeLog) -> tuple[OrganSummary, ...]:
         if sd is not None and sem is not None:
             raise InputError(row.where, "sem", sem, "sd or sem, not both")
         if sd is None and sem is None and n > 1:
-            raise InputError(row.where, "sd", None, "the SD of the animals, or their sem")
+            raise InputError(row.where, "sd", "nothing", "the SD of the animals, or their sem")
         sd = sem * n**0.5 if sem is not None else sd
         label, hours = time_label(row)
         given = Summary(mean=row.number("mean") or 0.0, sd=sd or 0.0, n=n)

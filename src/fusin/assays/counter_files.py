@@ -58,8 +58,14 @@ def read_counter_file(
             return read_hidex_text(text, path.name, log, date_order=date_order or "day-first")
         if column_map is not None:
             return read_mapped_text(text, path.name, column_map, log, date_order=date_order)
-    readings = readings_of_rows(named_rows(path, COUNTS_TABLE, log), log, date_order=date_order)
-    return _checked(readings)
+    try:
+        rows = named_rows(path, COUNTS_TABLE, log)
+    except InputError as err:
+        if column_map is None and (err.field == "columns" or err.field.startswith("number of ")):
+            needed = f"{err.needed}; the file of a counter needs a column map (--map)"
+            raise InputError(err.where, err.field, err.found, needed) from None
+        raise
+    return _checked(readings_of_rows(rows, log, date_order=date_order))
 
 
 def read_hidex_text(
@@ -111,7 +117,7 @@ def _hidex_block(fields: dict[str, str], where: str, log: NoticeLog, order: str)
     start = None if not end else parse_time(end, where, "EndTime", order=order) - timedelta(seconds=seconds)
     vial = fields.get("vial", "") or fields.get("samp", "")
     if not vial:
-        raise InputError(where, "Vial", None, "the number of the vial")
+        raise InputError(where, "Vial", "nothing", "the number of the vial")
     name = fields.get("wname", "") or vial
     repeat = number("repe", "the number of the repeat") if fields.get("repe") else 1.0
     return vial, CountReading(
@@ -219,7 +225,7 @@ def _mapped_reading(
     cmap = table.map
     rack, tube = table.text(row, "rack"), table.text(row, "tube")
     if tube is None:
-        raise InputError(row.where, "tube", None, "a value in every row")
+        raise InputError(row.where, "tube", "nothing", "a value in every row")
     amounts = {name: table.number(row, name) for name in ("counts", "cpm", "cps")}
     if heading:
         amounts[cmap.window_unit] = table.parsed(row.cells[heading].strip(), row.where, heading)
@@ -252,7 +258,7 @@ def _mapped_start(
             if field == "end_time":
                 seconds = _seconds(table, row, "real_time") or _seconds(table, row, "live_time")
                 if seconds is None:
-                    raise InputError(row.where, "real_time_s", None, "the counting time, to know when it started")
+                    raise InputError(row.where, "real_time_s", "nothing", "the counting time, to know when it started")
                 found -= timedelta(seconds=seconds)
             return found, found
     clock = table.text(row, "start_clock")

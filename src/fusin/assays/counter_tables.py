@@ -95,7 +95,7 @@ def reading_of_row(
     """
     counts, cpm = row.number("counts"), row.number("cpm")
     if counts is None and cpm is None:
-        raise InputError(row.where, "counts", None, "counts or cpm in every row")
+        raise InputError(row.where, "counts", "nothing", "counts or cpm in every row")
     seconds, minutes = row.number("live_time_s"), row.number("live_time_min")
     if seconds is not None and minutes is not None:
         raise InputError(row.where, "live_time_min", minutes, "live_time_s or live_time_min, not both")
@@ -103,7 +103,7 @@ def reading_of_row(
     if live is not None and not live > 0:
         raise InputError(row.where, "live_time_s", live, "a time above 0")
     if counts is not None and live is None:
-        raise InputError(row.where, "live_time_s", None, "the counting time of these counts")
+        raise InputError(row.where, "live_time_s", "nothing", "the counting time of these counts")
     real = row.number("real_time_s")
     if real is not None and live is not None and real < live * (1 - 1e-6):
         raise InputError(row.where, "real_time_s", real, f"at least the live time, {live:g} s")
@@ -127,5 +127,5 @@ def _start(row: Row, seconds: float | None, order: str | None) -> datetime | Non
             raise InputError(row.where, "end_time", ended, f"a time after the start, {begun}")
         return start
     if seconds is None:
-        raise InputError(row.where, "live_time_s", None, "the counting time, to know when it started")
+        raise InputError(row.where, "live_time_s", "nothing", "the counting time, to know when it started")
     return end - timedelta(seconds=seconds)

@@ -43,6 +43,8 @@ __all__ = [
 DeadTimeModel = Literal["nonparalysable", "paralysable"]
 
 _SCATTER_P = 0.01
+# Nothing is left of any activity by then, so that a date or a nuclide is wrong.
+_MOST_HALF_LIVES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,6 +413,13 @@ def decay_corrected(reading: CountReading, rate: Measured, setup: CountingSetup,
     if reading.decay_done or half_life is None:
         return rate
     during = _duration(reading)
+    away = abs(elapsed_s(reading.start, setup.reference)) if reading.start and setup.reference else 0.0
+    if max(during, away) > _MOST_HALF_LIVES * half_life:
+        raise InputError(
+            reading.where or reading.tube, "start_time" if away > during else "live_time_s",
+            f"{max(during, away) / half_life:.0f} half-lives {'from the reference time' if away > during else 'of counting'}",
+            f"at most {_MOST_HALF_LIVES}: another date, nuclide or reference time",
+        )  # fmt: skip
     factor = count_decay_factor(during, half_life)
     relative = _during_sensitivity(during, half_life)
     rate = rate.scaled(factor)

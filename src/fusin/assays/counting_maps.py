@@ -169,9 +169,9 @@ def column_map_of(document: Mapping[str, Any], where: str) -> ColumnMap:
 
 def _needed_columns(columns: Mapping[str, str], windows: Mapping[str, str], where: str) -> None:
     if "tube" not in columns:
-        raise InputError(f"{where} [columns]", "tube", None, "the heading of the tube's position or name")
+        raise InputError(f"{where} [columns]", "tube", "nothing", "the heading of the tube's position or name")
     if not windows and not {"counts", "cpm", "cps"} & set(columns):
-        raise InputError(f"{where} [columns]", "counts", None, "counts, cpm or cps, or a table [windows]")
+        raise InputError(f"{where} [columns]", "counts", "nothing", "counts, cpm or cps, or a table [windows]")
     if windows and {"counts", "cpm", "cps"} & set(columns):
         raise InputError(where, "[windows]", "counts in [columns] as well", "one of the two")
 

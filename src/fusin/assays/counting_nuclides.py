@@ -61,7 +61,10 @@ def nuclide_rates(
     for name, (window, tube) in own.items():
         if tube not in tubes or window not in windows:
             found, needed = (tube, tubes) if tube not in tubes else (window, windows)
-            raise InputError("--spill-over", name, found, "one of " + ", ".join(needed[:12]))
+            listed = ", ".join(n for n in needed[:12] if n)
+            raise InputError(
+                "--spill-over", name, found, f"one of {listed}" if listed else "a file with energy windows"
+            )
     pooled = run.pooled()
     standards = {n: {w: pooled[t, w] for w in windows if (t, w) in pooled} for n, (_, t) in own.items()}
     matrix = spill_over_from_standards(standards, {n: window for n, (window, _) in own.items()})

@@ -117,7 +117,7 @@ def _tube(row: Row, setup: RunSetup, number: int, assumed_s: float | None) -> _T
     well, fraction = row.text("well"), row.text("fraction")
     if kind == "sample" and (well is None or fraction is None):
         missing = "well" if well is None else "fraction"
-        raise InputError(row.where, missing, None, "a value for each tube; blanks and standards say so in kind")
+        raise InputError(row.where, missing, "nothing", "a value for each tube; blanks and standards say so in kind")
     if setup.half_life_h is not None and row.text("nuclide"):
         raise InputError(row.where, "nuclide", row.text("nuclide"), "none beside a stated half-life")
     name = " ".join(filter(None, (well, fraction, row.text("tracer")))) if kind == "sample" else f"{kind} {number + 1}"
