@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
+import pandas as pd
 import pytest
 
 from fusin.assays.binding import BindingOptions
-from fusin.assays.binding_tables import BINDING_COLUMNS, SATURATION_COLUMNS
+from fusin.assays.binding_radioligand import Radioligand
+from fusin.assays.binding_tables import BINDING_COLUMNS, KI_COLUMNS, SATURATION_COLUMNS
+from fusin.assays.saturation import SaturationOptions
+from fusin.assays.synthetic_binding import CompetitionTruth, make_competition, make_saturation
 from fusin.provenance import NoticeLog
-from fusin.report.binding_report import binding_of_table
+from fusin.report.binding_report import binding_of_table, saturation_of_table
 from fusin.report.demo_binding import TRUTHS, run_part
 
 
@@ -81,3 +85,66 @@ def test_the_page_says_which_model_was_chosen_and_why(demo, tmp_path):
     assert "extra sum of squares F test" in said
     assert "AICc" in said
     assert "Reported: one-site competition" in said
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Twenty-one compounds in two experiments: 63 rows."""
+    path = tmp_path_factory.mktemp("many") / "many.csv"
+    truths = [CompetitionTruth(name=f"c{i:02d}", ki_nm=1.0 + i) for i in range(21)]
+    make_competition(truths, experiments=2, replicates=1).to_csv(path, index=False)
+    hot = Radioligand(kd_nm=0.5, concentration_nm=0.2, added=50000.0)
+    options = BindingOptions(model="one-site", radioligand=hot)
+    return binding_of_table(path, options=options, log=NoticeLog())
+
+
+def test_a_page_of_many_compounds_shows_one_row_for_each_and_says_where_the_others_are(many):
+    tables = {t.name: t for t in many.tables()}
+    assert (len(tables["binding"].frame), tables["binding"].on_page) == (63, False)
+    assert (len(tables["compounds"].frame), tables["compounds"].on_page) == (21, True)
+    assert not tables["ki"].on_page
+    said = " ".join(t for s in many.sections for t in s.text)
+    assert "63 rows are in tables/binding.csv" in said
+    assert "Ki by every way is in tables/ki.csv" in said
+    assert "The first 12 of 42 curves are drawn" in said
+    assert len([f for f in many.figures() if f.name.startswith("curve-")]) == 12
+
+
+def test_ki_is_shown_by_every_way_and_the_reported_one_is_marked(demo):
+    _, output = demo
+    frame = next(t.frame for t in output.tables() if t.name == "competition-ki")
+    assert list(frame.columns) == [c.name for c in KI_COLUMNS]
+    assert set(frame["way"]) == {"cheng-prusoff", "hot-depletion", "exact"}
+    assert frame.loc[frame["reported"], "way"].tolist() == ["exact"] * len(TRUTHS)
+
+
+def test_the_methods_are_those_that_were_used_each_with_its_citation(demo):
+    _, output = demo
+    cited = {m.id: m.citation for m in output.provenance.methods}
+    for method, words in {
+        "ki-cheng-prusoff": "1973;22:3099", "ki-exact": "Wang", "interval-profile": "Venzon", "aicc": "Hurvich, Tsai",
+        "f-test": "Motulsky", "homologous-competition": "DeBlasi", "global-fit": "Munson, Rodbard", "mean-of-logs": "geometric",
+        "ratio": "Satterthwaite", "depletion": "Prism",
+    }.items():  # fmt: skip
+        assert words in cited[method]
+    assert "mover" not in cited
+    assert "interval-wald" not in cited
+
+
+def test_a_mean_says_in_its_sentence_how_many_experiments_it_holds(tmp_path):
+    frame = make_competition((CompetitionTruth(name="a", ki_nm=5.0),), experiments=3)
+    short = (frame["experiment"] == "E3") & ((frame["concentration_nM"] > 0.4) | (frame["kind"] != "sample"))
+    path = tmp_path / "short.csv"
+    frame[~short].to_csv(path, index=False)
+    output = binding_of_table(path, options=BindingOptions(model="one-site"), log=NoticeLog())
+    assert "of 2 of 3 experiments (no IC50 in E3)" in output.summary[0]
+    assert any("2 of 3 experiments" in t for s in output.sections for t in s.text)
+
+
+def test_curves_of_a_saturation_that_are_not_drawn_are_counted(tmp_path):
+    frame = pd.concat([make_saturation(seed=i).assign(group=f"g{i:02d}") for i in range(13)])
+    path = tmp_path / "groups.csv"
+    frame.to_csv(path, index=False)
+    output = saturation_of_table(path, options=SaturationOptions(noise="relative"), log=NoticeLog())
+    assert "The first 12 of 13 curves are drawn." in output.sections[0].text
+    assert len([f for f in output.figures() if f.name.startswith("saturation-")]) == 12

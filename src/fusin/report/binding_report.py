@@ -36,6 +36,12 @@ __all__ = ["binding_of_table", "saturation_of_table"]
 _MOST_CURVES = 12
 _MOST_ROWS = 40
 _MOST_NOTES = 3
+_COMPARED = {
+    "statistic": "F",
+    "aicc_difference": "ΔAICc",
+    "preferred_by_test": "By F test",
+    "preferred_by_aicc": "By AICc",
+}
 
 
 def binding_of_table(
@@ -169,10 +175,14 @@ def _family_section(found: Sequence[CompoundBinding], options: BindingOptions) -
     text = [f"Each experiment is fitted on its own, {noise}; replicates are {handled}."]
     if not fits:
         first = _frame(found[:_MOST_ROWS], summaries=True)
-        tables.append(JobTable(name="compounds", title="IC50 of compounds", frame=first, shown=_shown(first, hidden)))
-        shown = f"the first {_MOST_ROWS} of {len(found)} compounds" if len(found) > _MOST_ROWS else "compounds"
-        text.append(f"The table shows {shown}; tables/binding.csv holds every one of {len(frame)} rows.")
-    tables += _ki_tables(found)
+        many = len(found) > _MOST_ROWS
+        title = f"IC50 of the first {_MOST_ROWS} of {len(found)} compounds" if many else "IC50 of compounds"
+        tables.append(JobTable(name="compounds", title=title, frame=first, shown=_shown(first, hidden)))
+        text.append(f"Its {len(frame)} rows are in tables/binding.csv; the page shows one for each compound.")
+    ways = _ki_tables(found)
+    tables += ways
+    if any(not t.on_page for t in ways):
+        text.append("Ki by every way is in tables/ki.csv.")
     family = family_plot(found)
     if any(len(c.used) > 1 for c in found):
         text.append("Over experiments the mean of log IC50 is given (a geometric mean) with its t interval.")
@@ -236,7 +246,7 @@ def _curve_sections(found: Sequence[CompoundBinding], response: str) -> tuple[Jo
     if rows:
         frame = pd.DataFrame(rows)
         empty = [str(c) for c in frame.columns if frame[c].isna().all()]
-        shown = shown_columns(frame, leave_out=empty, headings={"statistic": "F", "aicc_difference": "ΔAICc"})
+        shown = shown_columns(frame, leave_out=empty, headings=_COMPARED)
         tables.append(
             JobTable(
                 name="models", title="One site against variable slope", frame=frame, shown=shown,
