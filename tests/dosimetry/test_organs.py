@@ -175,7 +175,7 @@ def test_an_organ_whose_self_dose_is_below_that_of_electrons_is_scaled_as_electr
     log = NoticeLog()
     found = doses({"red marrow": 100.0}, {"red marrow": 585.0}, log, s_table=marrow).of("red_marrow")
     assert found.self_factor == pytest.approx(2.0)
-    assert [n.code for n in log] == ["SELF_DOSE_AS_ELECTRONS"]
+    assert "SELF_DOSE_AS_ELECTRONS" in [n.code for n in log]
 
 
 @pytest.mark.parametrize(

@@ -240,29 +240,13 @@ def marrow_dose(
     kev, u_kev = relative_u(absorbed_kev, "absorbed_kev")
     if not kev > 0:
         raise InputError("marrow", "absorbed_kev", kev, "a positive energy per decay")
-    if blood is None and not regions:
-        raise InputError("marrow", "input", "neither blood nor regions", "at least one of them")
     to_gy = kev * _GY_G_PER_MBQ_H_KEV
-    in_blood = _blood(blood) if blood is not None else None
-    parts: list[MarrowComponent] = []
     if regions:
-        method = "image and blood" if in_blood else "image"
-        concentration, u_image = _concentration(regions)
-        half_life = _common_half_life(regions)
-        if in_blood:
-            parts += _split(concentration, u_image, in_blood, blood, half_life, to_gy, u_kev, level, log)
-        total_u = _root(u_image, u_kev)
-        main = log_normal(concentration * to_gy, total_u, level=level, n=len(regions))
-        if not in_blood:
-            parts.append(MarrowComponent(name="image", dose_gy=main, tia_mbq_h_per_g=concentration, t_eff_h=half_life))
+        method = "image and blood" if blood is not None else "image"
+        main, parts = _from_images(regions, blood, to_gy, u_kev, level, log)
     else:
         method = "blood only"
-        concentration, u_image = in_blood if in_blood else (0.0, None)
-        main = log_normal(concentration * to_gy, _root(u_image, u_kev), level=level, n=1)
-        parts.append(MarrowComponent(name="blood", dose_gy=main, tia_mbq_h_per_g=concentration,
-                                     t_eff_h=blood.t_eff_h if blood else None))  # fmt: skip
-        log.warning("MARROW_BLOOD_ONLY", "the dose rests on blood alone: a lower bound for a molecule that binds to marrow "
-                    "cells, as ligands of CXCR4 do", where="red marrow")  # fmt: skip
+        main, parts = _from_blood(blood, to_gy, u_kev, level, log)
     total = main
     if cross_gy is None:
         log.warning(
@@ -272,6 +256,36 @@ def marrow_dose(
         total, cross = _with_cross(main, cross_gy, level)
         parts.append(MarrowComponent(name="cross", dose_gy=cross, t_eff_h=cross_t_eff_h))
     return MarrowDose(dose_gy=total, components=tuple(parts), absorbed_kev=kev, method=method, lower_bound=not regions)
+
+
+def _from_images(
+    regions: Sequence[MarrowRegion],
+    blood: BloodCurve | None,
+    to_gy: float,
+    u_kev: float | None,
+    level: float,
+    log: NoticeLog,
+) -> tuple[Estimate, list[MarrowComponent]]:
+    """Dose by the images, and its parts: specific and of the blood, or both together."""
+    concentration, u_image = _concentration(regions)
+    half_life = _common_half_life(regions)
+    main = log_normal(concentration * to_gy, _root(u_image, u_kev), level=level, n=len(regions))
+    if blood is None:
+        return main, [MarrowComponent(name="image", dose_gy=main, tia_mbq_h_per_g=concentration, t_eff_h=half_life)]
+    return main, _split(concentration, u_image, blood, half_life, to_gy, u_kev, level, log)
+
+
+def _from_blood(
+    blood: BloodCurve | None, to_gy: float, u_kev: float | None, level: float, log: NoticeLog
+) -> tuple[Estimate, list[MarrowComponent]]:
+    """Dose by the blood alone, which is a lower bound where a molecule binds in marrow."""
+    if blood is None:
+        raise InputError("marrow", "input", "neither blood nor regions", "at least one of them")
+    concentration, u = _blood(blood)
+    main = log_normal(concentration * to_gy, _root(u, u_kev), level=level, n=1)
+    log.warning("MARROW_BLOOD_ONLY", "the dose rests on blood alone: a lower bound for a molecule that binds to marrow "
+                "cells, as ligands of CXCR4 do", where="red marrow")  # fmt: skip
+    return main, [MarrowComponent(name="blood", dose_gy=main, tia_mbq_h_per_g=concentration, t_eff_h=blood.t_eff_h)]
 
 
 def _blood(blood: BloodCurve) -> tuple[float, float | None]:
@@ -306,11 +320,11 @@ def _common_half_life(regions: Sequence[MarrowRegion]) -> float | None:
 
 
 def _split(
-    concentration: float, u_image: float | None, in_blood: tuple[float, float | None], blood: BloodCurve | None,
-    half_life: float | None, to_gy: float, u_kev: float | None, level: float, log: NoticeLog,
+    concentration: float, u_image: float | None, blood: BloodCurve, half_life: float | None, to_gy: float,
+    u_kev: float | None, level: float, log: NoticeLog,
 ) -> list[MarrowComponent]:  # fmt: skip
     """The part of the blood and the specific part of what the images hold."""
-    part, u_part = in_blood
+    part, u_part = _blood(blood)
     specific = concentration - part
     spread = math.hypot(concentration * (u_image or 0.0), part * (u_part or 0.0))
     if specific < -2.0 * spread or (specific < 0 and spread == 0):

@@ -39,13 +39,13 @@ def scaled_self_factor(mass_g: float, reference_mass_g: float, electron_share: f
     """
     ratio = _mass(reference_mass_g, "reference_mass_g") / _mass(mass_g, "mass_g")
     share = _share(electron_share)
-    return share * ratio + (1.0 - share) * ratio**_PHOTON_EXPONENT
+    return share * ratio + (1.0 - share) * math.pow(ratio, _PHOTON_EXPONENT)
 
 
 def mass_exponent(mass_g: float, reference_mass_g: float, electron_share: float) -> float:
     """Local exponent of the self-dose in the mass: d ln S / d ln m, between -1 and -2/3."""
     ratio = _mass(reference_mass_g, "reference_mass_g") / _mass(mass_g, "mass_g")
-    electrons, photons = electron_share * ratio, (1.0 - _share(electron_share)) * ratio**_PHOTON_EXPONENT
+    electrons, photons = electron_share * ratio, (1.0 - _share(electron_share)) * math.pow(ratio, _PHOTON_EXPONENT)
     return -(electrons + _PHOTON_EXPONENT * photons) / (electrons + photons)
 
 

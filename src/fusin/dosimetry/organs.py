@@ -296,6 +296,9 @@ def _scale(
     if reference is None:
         raise MissingValue(f"dose of {name} at {mass:g} g", f"{table.name} does not say the mass of {name} in its model",
                            "--reference-mass", "REFERENCE_MASS_MISSING")  # fmt: skip
+    if u is None:
+        log.info("MASS_UNCERTAINTY_MISSING", "the uncertainty of the mass is not stated and not in the interval of the dose",
+                 where=name)  # fmt: skip
     share = _electron_share(name, reference, table, log, electron_kev)
     return _Scale(mass, reference, scaled_self_factor(mass, reference, share), share,
                   mass_exponent(mass, reference, share), u)  # fmt: skip
