@@ -16,15 +16,16 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 __all__ = ["Choice", "GapDay", "every_way", "improved"]
 
 _TIME = 1e-6
 _ROUNDING = 1e-9
 # Extensions of a sequence by one patient, eight comparisons counting as one: about a second of work.
-_MOST_TRIED = 100_000
+_MOST_TRIED = 60_000
 # Rounds of taking out and putting back, and the places looked at in them: the second ends long days after about a second.
-_ROUNDS, _MOST_PLACES = 1200, 1_200_000
+_ROUNDS, _MOST_PLACES = 800, 800_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +152,28 @@ def every_way(day: GapDay, known: Sequence[Choice]) -> tuple[tuple[Choice, ...],
     return best, True
 
 
-def _alike(day: GapDay) -> dict[int, int]:
-    """For each patient the last one before who is alike in everything: of such patients the first may go first."""
-    seen: dict[tuple[object, ...], int] = {}
-    before: dict[int, int] = {}
+def _kinds(day: GapDay) -> list[list[int]]:
+    """Patients who are alike in everything, each kind in the order in which they are listed."""
+    kinds: dict[tuple[object, ...], list[int]] = {}
     for i, listed in day.choices.items():
         kind = tuple((c.vial, c.first_s, c.last_s, c.grows_ml, c.stays_ml, c.weight) for c in listed)
-        if kind in seen:
-            before[i] = seen[kind]
-        seen[kind] = i
-    return before
+        kinds.setdefault(kind, []).append(i)
+    return list(kinds.values())
+
+
+def _alike(day: GapDay) -> dict[int, int]:
+    """For each patient the last one before who is alike: of such patients the first may go first."""
+    return {b: a for kind in _kinds(day) for a, b in pairwise(kind)}
+
+
+def _as_listed(day: GapDay, sequence: Sequence[Choice]) -> tuple[Choice, ...]:
+    """The same plan with patients who are alike in the order in which they are listed."""
+    found = list(sequence)
+    for kind in _kinds(day):
+        places = [k for k, c in enumerate(sequence) if c.order in kind]
+        for k, i in zip(places, kind, strict=False):
+            found[k] = next(c for c in day.choices[i] if c.vial == sequence[k].vial)
+    return tuple(found)
 
 
 def _extended(day: GapDay, label: _Label, order: int) -> list[_Label]:
@@ -212,7 +225,7 @@ def improved(day: GapDay) -> tuple[Choice, ...]:
         if day.rank(tried)[0] <= day.rank(current)[0] and (day.rank(tried) <= day.rank(current) or rng.random() < 0.2):
             current = tried
         best = min(best, current, key=day.rank)
-    return best
+    return _as_listed(day, best)
 
 
 def _thinned(sequence: Sequence[Choice], rng: random.Random) -> tuple[Choice, ...]:
