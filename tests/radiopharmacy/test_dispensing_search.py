@@ -161,9 +161,7 @@ def test_the_same_day_gives_the_same_plan():
 
 
 def test_patients_who_are_alike_go_in_the_order_in_which_they_are_listed():
-    orders = [
-        Order(id=str(k), dose_mbq=d, earliest_s=1200.0, latest_s=8400.0) for k, d in enumerate((100, 100, 300, 100))
-    ]
+    orders = [Order(id=str(k), dose_mbq=d, earliest_s=1200.0, latest_s=8400.0) for k, d in enumerate((100, 100, 300))]
     vial = Vial(name="A", nuclide="Ga-68", activity_mbq=850.0, volume_ml=10.0)
     found = best_assignment(orders, [vial], DispenseRules(gap_s=2100.0))
     assert [found.chosen[k][1] / 60 for k in (2, 0, 1)] == [20.0, 55.0, 90.0]
