@@ -24,6 +24,7 @@ _YES = frozenset({"yes", "y", "true", "1", "1.0", "positive", "pos", "detected",
 _NO = frozenset({"no", "n", "false", "0", "0.0", "negative", "neg", "not detected", "-", "−", "nein"})
 _PLAIN_FLAGS = frozenset({"yes", "no", "true", "false", "1", "0", "1.0", "0.0"})
 _COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+_HUGE_EXPONENT = re.compile(r"[eE][+-]?\d{5,}")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 
 
@@ -110,6 +111,8 @@ class Cells:
             values = pd.to_numeric(column).astype("float64")
         else:
             text = self._without_nothing(name)
+            # An exponent of ten digits ends the interpreter in pandas 2.3 (segmentation fault in its parser).
+            text = text.mask(text.str.contains(_HUGE_EXPONENT, na=False), "no number")
             values = pd.to_numeric(text.astype(object), errors="coerce").astype("float64")
             self._refuse_first(name, (text.notna() & values.isna()).to_numpy(dtype=bool), "a plain number")
         numbers = values.to_numpy()

@@ -1,0 +1,24 @@
+"""Cells of a table: numbers that no parser should be handed."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from fusin.errors import InputError
+from fusin.provenance import NoticeLog
+from fusin.tabular.schema import InputColumn, Schema, read_table
+
+SCHEMA = Schema(name="table", columns=(InputColumn("x", "float64", "a number"),))
+
+
+@pytest.mark.parametrize("text", ["6.1e3001111111", "1e99999", "1E+1234567", "-2e-30011111111"])
+def test_an_absurd_exponent_is_refused_and_does_not_end_the_interpreter(text):
+    """pandas.to_numeric of 2.3 reads beyond its buffer for an exponent of ten digits."""
+    with pytest.raises(InputError, match=f"row 2: x: found '{text}'".replace("+", r"\+").replace(".", r"\.")):
+        read_table(pd.DataFrame({"x": ["1", text]}), SCHEMA, NoticeLog())
+
+
+def test_usual_exponents_are_numbers():
+    frame = read_table(pd.DataFrame({"x": ["1e3", "2.5E-7", "3e+08", "4e0001", ""]}), SCHEMA, NoticeLog())
+    assert frame["x"].tolist()[:4] == [1e3, 2.5e-7, 3e8, 40.0]
