@@ -20,7 +20,6 @@ MC2 = 510.99895
 ALPHA = 1.0 / 137.035999
 RE2_CM2 = 2.8179403262e-13**2
 AVOGADRO = 6.02214076e23
-MEAN_EXCITATION_KEV = 0.075
 HARD_KEV = 10.0
 STOP_KEV = 0.6
 # Atoms per gram of water and their atomic numbers: hydrogen, oxygen.
@@ -85,12 +84,15 @@ def _elastic(energy: float, hard: bool) -> tuple[float, float, float, float]:
     p2 = tau * (tau + 2.0)
     beta2 = p2 / (tau + 1.0) ** 2
     base = math.pi * RE2_CM2 * (tau + 1.0) ** 2 / (p2 * p2)
-    # Z(Z + 1) counts the deflections by electrons; those in hard collisions are sampled apart and are taken out here.
-    apart = math.log(0.5 * energy / HARD_KEV) / math.log(0.5 * energy / MEAN_EXCITATION_KEV) if hard else 0.0
     eta_h = 0.25 * (ALPHA / 0.885) ** 2 / p2 * (1.13 + 3.76 * ALPHA**2 / beta2)
     eta_o = 0.25 * (ALPHA / 0.885) ** 2 * 4.0 / p2 * (1.13 + 3.76 * (8.0 * ALPHA) ** 2 / beta2)
-    s_h = N_H * (2.0 - apart) * base / (eta_h * (1.0 + eta_h))
-    s_o = N_O * 8.0 * (9.0 - apart) * base / (eta_o * (1.0 + eta_o))
+    # Z(Z + 1) counts the deflections by electrons. Those in hard collisions are sampled apart and taken out here, by their share of
+    # the mean of 1 - cos: ln(T / 2 W) of ln(1 + 1 / eta) - 1 / (1 + eta), to leading order in the energy handed over.
+    apart = math.log(0.5 * energy / HARD_KEV) if hard else 0.0
+    apart_h = apart / (math.log(1.0 + 1.0 / eta_h) - 1.0 / (1.0 + eta_h))
+    apart_o = apart / (math.log(1.0 + 1.0 / eta_o) - 1.0 / (1.0 + eta_o))
+    s_h = N_H * (2.0 - apart_h) * base / (eta_h * (1.0 + eta_h))
+    s_o = N_O * 8.0 * (9.0 - apart_o) * base / (eta_o * (1.0 + eta_o))
     return s_h, s_o, eta_h, eta_o
 
 

@@ -58,6 +58,9 @@ KERNEL_COLUMNS = (
     Column("column", "int64", "displacement along the columns"),
     Column("s_mgy_per_mbq_s", "float64", "S value"),
 )
+NEGLIGIBLE_KEV = 0.1
+"""Photons of a nuclide that carry less than this per decay are not drawn [keV]."""
+
 _METHODS = tuple(Method(name, citation) for name, citation in METHODS.items())
 _SPHERE_METHOD = Method(
     "sphere-chords", "Geometric survival in a sphere: Berger 1970; S by MIRD Pamphlet 21, J Nucl Med 50 (2009) 477."
@@ -270,12 +273,12 @@ def energy_figure(nuclide: str, density: float) -> Figure:
     distance = energy.radius_g_cm2 / density * 10.0
     shown = (distance >= 0.01) & (distance <= 600.0)
     curves = [("electrons", (energy.electron_kev + energy.bremsstrahlung_kev) / energy.emitted_electron_kev)]
-    if energy.emitted_photon_kev > 0:
+    if energy.emitted_photon_kev > NEGLIGIBLE_KEV:
         curves.append(("photons", energy.photon_kev / energy.emitted_photon_kev))
     lines = [(name, distance[shown], share[shown]) for name, share in curves]
     return _curves(
         "energy-within", lines, "distance from a point source [mm]", "share of the energy within it",
-        f"Energy of {nuclide} that stays within a distance, at {density:g} g/mL, in unbounded tissue.",
+        f"Energy of {nuclide} that stays within a distance, in unbounded water of {density:g} g/mL.",
     )  # fmt: skip
 
 
