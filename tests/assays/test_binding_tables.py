@@ -113,6 +113,7 @@ MISTAKES = {
         "row 2: log10_concentration_M",
     ),
     "counts far below 0": ("concentration_nM,cpm\n1,-980\n2,900\n", "row 1: cpm: found -980"),
+    "thousands with a point": ("concentration_nM;cpm\n1;9.800\n10;5.310\n100;800\n", "row 1: cpm: found '9.800'"),
     "log without unit": ("log10_concentration,cpm\n-9,5\n", "log10_concentration_M"),
     "column twice": ("concentration_nM,cpm,cpm\n1,5,6\n", "each column once"),
     "infinite": ("concentration_nM,cpm\ninf,5\n", "finite"),
@@ -202,3 +203,16 @@ def test_a_file_that_is_no_text_is_named(tmp_path, start, word):
     path.write_bytes(start + bytes(40))
     with pytest.raises(InputError, match=word):
         read_competition(path, NoticeLog())
+
+
+def test_the_first_line_with_which_excel_names_its_separator_is_understood(tmp_path):
+    found = read(tmp_path, "sep=;\r\nconcentration_nM;cpm\r\n0,5;9\r\n1,25;8\r\n")[0]
+    assert found.x_nm.tolist() == pytest.approx([0.5, 1.25])
+
+
+def test_three_decimals_throughout_are_decimals(tmp_path):
+    assert read(tmp_path, "concentration_nM,percent\n1,98.120\n10,50.310\n100,8.000\n")[0].y.tolist() == [
+        98.12,
+        50.31,
+        8.0,
+    ]

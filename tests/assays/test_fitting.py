@@ -27,7 +27,7 @@ from fusin.assays.models import (
     tri_exponential,
     variable_slope,
 )
-from fusin.assays.saturation import total_binding, two_sites
+from fusin.assays.saturation_models import total_binding, two_sites
 from fusin.errors import InputError, NotComputable
 
 X = np.repeat(np.linspace(-10.5, -5.5, 11), 2)
@@ -261,3 +261,9 @@ def test_weights_without_meaning_are_refused():
         with pytest.raises(NotComputable) as refused:
             fit(line, TIME, y, noise="given", sd=sd)
         assert refused.value.code == "FIT_SD_INVALID"
+
+
+@pytest.mark.parametrize("scale", [1e120, 1e-120])
+def test_responses_whose_squares_are_no_numbers_are_refused(scale):
+    with pytest.raises(InputError, match="1e-100 and 1e100"):
+        fit(line, [1.0, 2.0, 3.0], [scale, 2 * scale, 3.5 * scale])

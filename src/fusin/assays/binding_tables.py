@@ -246,6 +246,7 @@ def read_saturation(
     return _grouped(rows, header, name, log, default="specific")
 
 
+_THOUSANDS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _SIDE = re.compile(r"total(?![a-z])|nonspecific(?![a-z])|nsb(?![a-z])|tb(?![a-z])")
 _KNOWN = [plain(n) for n in (*COMPETITION_TABLE.names(), "concentration_um", "concentration_m", "log10_concentration_m",
                              "cpm", "response", "bound", "bound_percent", "total_cpm", "nonspecific_cpm")]  # fmt: skip
@@ -288,6 +289,8 @@ def _rows(
 ) -> tuple[tuple[Row, ...], Header, str]:
     frame, found = load(source, _KNOWN, name or schema.name)
     header = recognise([str(c) for c in frame.columns], found, unit=unit, response=response)
+    for column in header.responses:
+        _refuse_thousands(frame[column], column, found)
     try:
         return rows_of(frame, _schema(header, schema), log, where=found), header, found
     except InputError as err:
@@ -295,6 +298,21 @@ def _rows(
         names = {plain(c): str(c) for c in frame.columns}
         needed = re.sub(r"(?<=column )\S+", lambda m: names.get(m[0], m[0]), err.needed)
         raise InputError(err.where, names.get(err.field, err.field), err.found, needed) from err
+
+
+def _refuse_thousands(cells: pd.Series[Any], column: str, where: str) -> None:
+    """Refuse 9.800 beside 800: a column of one format would have 800.000, so that the point seems to separate thousands."""
+    texts = [str(c).strip() for c in cells if c is not None]
+    pointed = [t for t in texts if "." in t]
+    whole = [t for t in texts if t.isdigit()]
+    if not pointed or not whole or not all(_THOUSANDS.fullmatch(t) for t in pointed):
+        return
+    if any(t.endswith("0") for t in pointed) and all(len(t) <= 3 for t in whole):
+        row = texts.index(pointed[0]) + 1
+        raise InputError(
+            f"{where} row {row}", column, pointed[0],
+            f"no separator of thousands; {whole[0]} in the same column says that the point may be one",
+        )  # fmt: skip
 
 
 def _schema(header: Header, documented: Schema) -> Schema:

@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 # Columns of the Jacobian scaled to length 1; below this share of the largest singular value nothing is left but rounding.
 _SINGULAR = 1e-11
 _SHARE = 0.1
+# Squares of larger numbers leave the range in which they can be computed with.
+_LARGEST = 1e100
 
 
 def checked_sample(x: ArrayLike, y: ArrayLike, *, what: str) -> tuple[FloatArray, FloatArray]:
@@ -32,6 +34,9 @@ def checked_sample(x: ArrayLike, y: ArrayLike, *, what: str) -> tuple[FloatArray
         raise InputError(what, "x", "a missing value", "a number for every point")
     if not np.isfinite(response).all():
         raise InputError(what, "response", "a missing or infinite value", "a number for every point")
+    largest = float(np.abs(response).max(initial=0.0))
+    if largest > _LARGEST or 0.0 < largest < 1.0 / _LARGEST:
+        raise InputError(what, "response", largest, "responses between 1e-100 and 1e100 in size")
     return points, response
 
 

@@ -84,8 +84,13 @@ def _read(path: Path, known: Sequence[str]) -> pd.DataFrame:
 def _parsed(text: str, where: str, known: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
-    head, _, _ = text.partition("\n")
-    separator = max(_SEPARATORS, key=lambda s: (_recognised(head, s, known), head.count(s)))
+    head, _, rest = text.partition("\n")
+    # Excel writes and reads a first line that names the separator.
+    stated = next((s for s in _SEPARATORS if head.strip("\r ").lower() == f"sep={s}"), None)
+    if stated is not None:
+        text = rest
+        head, _, _ = text.partition("\n")
+    separator = stated or max(_SEPARATORS, key=lambda s: (_recognised(head, s, known), head.count(s)))
     rows = [
         row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(c.strip() for c in row)
     ]
