@@ -113,3 +113,11 @@ def test_fieller_covers_what_it_promises():
         bottom = 1.0 * (1 + shared + rng.normal(0, 0.15, 5))
         hits += ratio_of_means(top, bottom, paired=True).fieller.contains(16.0)
     assert hits / studies == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_limit_beyond_what_a_number_holds_is_open():
+    found = per_animal_ratio([1e-9, 1e9], [1.0, 1.0]).geometric_mean
+    assert found is not None
+    assert found.value == pytest.approx(1.0)
+    assert found.high == pytest.approx(math.exp(stats.t.ppf(0.975, 1) * math.log(1e9)), rel=1e-9)
+    assert per_animal_ratio([1e-300, 1e9], [1.0, 1.0]).geometric_mean.high is None

@@ -20,6 +20,7 @@ from fusin.assays.ratios import (
     PerAnimalRatio,
     RatioOfMeans,
     bootstrap_ratio,
+    exp_or_open,
     per_animal_ratio,
     ratio_of_means,
     ratio_of_summaries,
@@ -421,8 +422,8 @@ def _ratio_test(
     found = welch_t(logs[0], logs[1], level=level)
     e = found.effect
     effect = Estimate(
-        value=math.exp(e.value or 0.0), low=None if e.low is None else math.exp(e.low),
-        high=None if e.high is None else math.exp(e.high), method="quotient of geometric means, t on the log scale", n=e.n,
+        value=exp_or_open(e.value), low=exp_or_open(e.low), high=exp_or_open(e.high),
+        method="quotient of geometric means, t on the log scale", n=e.n,
         level=level, note=e.note,
     )  # fmt: skip
     return EffectTest(

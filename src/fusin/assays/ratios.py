@@ -31,6 +31,7 @@ __all__ = [
     "PerAnimalRatio",
     "RatioOfMeans",
     "bootstrap_ratio",
+    "exp_or_open",
     "fieller",
     "per_animal_ratio",
     "ratio_of_means",
@@ -40,6 +41,7 @@ __all__ = [
 _WHAT = "ratio"
 BOOTSTRAP = 2000
 _NOTHING = 1e-12
+_MOST_LOG = 700.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +176,7 @@ def per_animal_ratio(
     if (ratios > 0).all() and ratios.size > 1:
         logs = _t_mean(np.log(ratios), "t distribution of log per-animal ratios", level, note)
         geometric = Estimate(
-            value=math.exp(logs.value or 0.0), low=_exp(logs.low), high=_exp(logs.high), method=logs.method, n=logs.n,
+            value=exp_or_open(logs.value), low=exp_or_open(logs.low), high=exp_or_open(logs.high), method=logs.method, n=logs.n,
             level=level, note=note,
         )  # fmt: skip
     sd = float(ratios.std(ddof=1)) if ratios.size > 1 else None
@@ -343,8 +345,9 @@ def _t_mean(values: np.ndarray[Any, np.dtype[np.float64]], method: str, level: f
     return Estimate(value=mean, low=mean - half, high=mean + half, method=method, n=n, level=level, note=note)
 
 
-def _exp(value: float | None) -> float | None:
-    return None if value is None else math.exp(value)
+def exp_or_open(value: float | None) -> float | None:
+    """Exponential of a limit on the log scale; None where it is open, or beyond what a number can hold."""
+    return None if value is None or value > _MOST_LOG else math.exp(value)
 
 
 def _pair(
