@@ -24,6 +24,8 @@ _YES = frozenset({"yes", "y", "true", "1", "1.0", "positive", "pos", "detected",
 _NO = frozenset({"no", "n", "false", "0", "0.0", "negative", "neg", "not detected", "-", "−", "nein"})
 _PLAIN_FLAGS = frozenset({"yes", "no", "true", "false", "1", "0", "1.0", "0.0"})
 _COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
+_LONGEST = 80
+_MOST_WHOLE = 1e15
 _HUGE_EXPONENT = re.compile(r"[eE][+-]?\d{5,}")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3},\d{3}")
 
@@ -126,6 +128,7 @@ class Cells:
                 self._refuse_first(name, numbers > most, f"at most {most:g}")
             if dtype == "Int64":
                 self._refuse_first(name, ~np.isnan(numbers) & (numbers != np.round(numbers)), "a whole number")
+                self._refuse_first(name, np.abs(numbers) > _MOST_WHOLE, f"a whole number up to {_MOST_WHOLE:g}")
         if required:
             self._refuse_first(name, np.isnan(numbers), "a value in every row")
         return values.astype("Int64") if dtype == "Int64" else values
@@ -229,4 +232,7 @@ class Cells:
     def _bad(self, name: str, row: int, needed: str) -> InputError:
         found = self._frame[name].iloc[row]
         shown = found.item() if hasattr(found, "item") else found
+        if isinstance(shown, str) and len(shown) > _LONGEST:
+            # A quotation mark that is never closed takes the rest of the file into its cell.
+            shown = shown[:_LONGEST] + "..."
         return InputError(f"{self._where} row {row + 1}", name, shown, needed)
