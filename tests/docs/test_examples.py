@@ -277,6 +277,11 @@ def _keys(value: Any) -> set[str]:
         ("dose", "dose exposure --administered-mbq 150 --coefficients herrmann-2015-unverified --json"),
         ("dose", "dose sphere --nuclide Lu-177 --mass-g 10 --json"),
         ("dose", "dose kernel --nuclide Lu-177 --spacing-mm 4.8,4.8,4.8 --density 1.04 --json"),
+        (
+            "plan",
+            "plan fusin-demo/dose/plan.toml --limits fusin-demo/dose/plan_limits.toml --nuclide Lu-177 --nuclide Y-90 --mixture "
+            "--target lesion --marrow 'red marrow' --transplant-day 14 --draws 2000 --json",
+        ),
     ],
 )
 def test_every_key_of_the_json_stands_on_the_page(workspace, verb, arguments):

@@ -18,6 +18,7 @@ from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow
 from fusin.cohort import tables as cohort_tables
 from fusin.dosimetry import organ_cases, s_table_files, treatment_files
 from fusin.dosimetry.dose_table import TIME_ACTIVITY_TABLE
+from fusin.dosimetry.planning_files import LIMITS_TABLE, STUDY_TABLE
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
 from fusin.radiopharmacy.chromatogram_run import PIECE_COLUMNS
@@ -40,6 +41,7 @@ from fusin.report import (
     dose_physics_report,
     dose_record_report,
     dose_report,
+    plan_report,
 )
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
@@ -138,6 +140,8 @@ INPUTS = (
         "one row per graded finding",
         treatment_files.TOXICITY_GRADES_TABLE,
     ),
+    ("plan study", "[`fusin plan`](plan.md)", "one row per organ", STUDY_TABLE),
+    ("plan limits", "[`fusin plan`](plan.md)", "one row per limit", LIMITS_TABLE),
 )
 OUTPUTS = (
     (
@@ -319,6 +323,22 @@ OUTPUTS = (
         "`tables/exposure.csv` of [`fusin dose exposure`](dose.md#fusin-dose-exposure): one row per quantity.",
         dose_record_report.EXPOSURE_COLUMNS,
     ),
+    (
+        "plan doses",
+        "`tables/plan-doses.csv` of [`fusin plan`](plan.md): one row per organ.",
+        plan_report.PLAN_DOSE_COLUMNS,
+    ),
+    (
+        "plan limits kept",
+        "`tables/plan-limits.csv` of [`fusin plan`](plan.md): one row per limit.",
+        plan_report.PLAN_LIMIT_COLUMNS,
+    ),
+    (
+        "plan alternatives",
+        "`tables/plan-alternatives.csv` of [`fusin plan`](plan.md): one row per choice of nuclides.",
+        plan_report.ALTERNATIVE_COLUMNS,
+    ),
+    ("plan front", "`tables/plan-front.csv` of [`fusin plan`](plan.md): dose against risk.", plan_report.FRONT_COLUMNS),
 )
 
 

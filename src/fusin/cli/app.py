@@ -16,6 +16,7 @@ from fusin.cli import (
     dose_commands,
     evidence_commands,
     generator_commands,
+    plan_commands,
     release_commands,
     scan_commands,
     trial_commands,
@@ -45,6 +46,7 @@ release_commands.register(app)
 dispense_commands.register(app)
 assay_commands.register(app)
 dose_commands.register(app)
+plan_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -26,6 +26,7 @@ _DOSE: dict[str, str] = {
     "curves": "fusin.report.demo_time_activity",
     "organs": "fusin.report.demo_organs",
     "s-values": "fusin.report.demo_dose_physics",
+    "plan": "fusin.report.demo_plan",
 }
 
 
