@@ -203,3 +203,19 @@ def test_a_residue_above_the_largest_volume_can_never_be_served():
     found = plan([order(residual_ml=0.5, max_volume_ml=0.4)])
     assert "it never can be" in found.reason
     assert found.servings[0].latest_s == -np.inf
+
+
+def test_the_reason_names_the_activity_that_a_whole_vial_holds():
+    weak = replace(VIAL, activity_mbq=200.0, volume_ml=10.0, dead_volume_ml=0.0, reference_s=0.0)
+    reason = plan([order(15.0, dose_mbq=250.0, lead_s=600.0)], [weak]).reason
+    # 200 MBq x 2^(-15 / 67.71) = 171.5 MBq
+    assert "10.000 mL are possible (volume of the vial), which then hold 171.5 MBq" in reason
+    assert "last possible" not in reason
+
+
+def test_the_reason_names_the_residue_and_that_a_dose_comes_from_one_vial():
+    two = [replace(VIAL, name=n, activity_mbq=200.0, volume_ml=5.0, dead_volume_ml=0.0, reference_s=0.0) for n in "AB"]
+    doses = [order(m, str(m), dose_mbq=d, residual_fraction=0.01) for m, d in ((10, 120.0), (12, 120.0), (14, 90.0))]
+    reason = plan(doses, two).reason
+    assert "0.034 mL of it for the residue" in reason
+    assert "a dose is drawn from one vial" in reason

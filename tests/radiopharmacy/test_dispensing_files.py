@@ -156,3 +156,36 @@ def test_broken_days_end_in_a_refusal_or_a_plan(tmp_path, seed):
         said = str(err).split("\n")
     assert len(said) == 1
     assert said[0] != "0 doses"
+
+
+@pytest.mark.parametrize(("column", "said"), [("lead", "'lead_min'"), ("residual", "'residual_ml'")])
+def test_a_column_that_lacks_its_unit_is_warned_of(tmp_path, column, said):
+    path = tmp_path / "patients.csv"
+    path.write_text(f"id,dose_mbq,injection_min,{column}\nP1,150,30,2\n", encoding="utf-8")
+    log = NoticeLog()
+    read_dispensing(path, DispenseOptions(vial=VIAL), log)
+    (notice,) = list(log)
+    assert notice.code == "COLUMN_NOT_USED"
+    assert said in notice.message
+
+
+@pytest.mark.parametrize("header", ["Dose (MBq)", "Dose [MBq]", "dose-mbq", "DOSE MBQ", "Activity (MBq)"])
+def test_brackets_and_capitals_of_a_column_do_not_matter(tmp_path, header):
+    request = read(tmp_path, f"Patient,{header},Injection (min)\nP1,150,30\n", "patients.csv", VIAL)
+    assert request.orders[0].dose_mbq == 150.0
+
+
+def test_a_dose_without_unit_is_asked_for_it(tmp_path):
+    with pytest.raises(InputError, match="dose_mbq or dose_gbq or dose_mci"):
+        read(tmp_path, "id,dose,injection_min\nP1,150,30\n", "patients.csv", VIAL)
+
+
+def test_a_moment_of_the_draw_is_pointed_to_the_lead(tmp_path):
+    with pytest.raises(InputError, match="lead_min"):
+        read(tmp_path, DAY.replace("lead_min = 5", "draw_min = 40"))
+
+
+@pytest.mark.parametrize("text", ["P1=1e300@20", "P1=1e-300@20"])
+def test_a_typed_dose_that_nothing_has_is_refused(text):
+    with pytest.raises(InputError, match="an activity that exists"):
+        read_dispensing(None, DispenseOptions(vial=VIAL, patients=(text,)), NoticeLog())

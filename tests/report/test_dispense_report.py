@@ -78,3 +78,19 @@ def test_doses_of_two_days_are_printed_with_their_days():
     )
     sheet = dispense_report(None, options=options, log=NoticeLog()).files["draw-sheet.html"]
     assert "2026-07-21 10:00" in sheet
+
+
+def test_draws_whose_names_have_no_room_are_numbered():
+    figure = report(*(f"PENTIXAFOR-{k:03d}=10@{20 + 10 * k}" for k in range(9))).figures()[0]
+    assert re.findall(r'class="draw">([^<]*)', figure.svg) == [str(k) for k in range(1, 10)]
+    assert "numbered in the order of the draw sheet" in figure.caption
+
+
+def test_the_page_says_first_who_is_not_served():
+    output = report("P1=150@20", "P2=150@50", "P3=150@80")
+    assert output.sections[0].text[0].startswith("Not all can be served: 2 of 3")
+
+
+def test_a_long_list_of_names_is_shortened():
+    output = report(*(f"P{k}=10@{20 + k}" for k in range(12)), "Q=900@60")
+    assert "P5, 6 more)" in output.document["reason"]

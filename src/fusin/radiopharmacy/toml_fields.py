@@ -226,6 +226,12 @@ def csv_fields(
         if word in without_unit and not any(n.startswith(f"{without_unit[0]}_") for n in renamed.values()):
             needed = " or ".join(f"{without_unit[0]}_{u}" for u in ("mbq", "gbq", "mci"))
             raise InputError(name, "column", column, f"a unit in its name: {needed}")
+        longer = [n for n in schema.names() if n.startswith(f"{word}_")]
+        if word not in known and longer and not difflib.get_close_matches(word, schema.names(), n=1, cutoff=0.8):
+            documented = " or ".join(repr(n) for n in longer)
+            log.warning(
+                "COLUMN_NOT_USED", f"column {column!r} is not read; the documented name is {documented}", where=name
+            )
     rows = rows_of(frame.rename(columns=renamed), schema, log, where=name)
     return [Fields({k: v for k, v in r.values.items() if v is not None}, r.where) for r in rows]
 

@@ -74,7 +74,8 @@ def _parameters(request: DispenseRequest) -> Mapping[str, Any]:
 
 def _summary(plan: DispensePlan) -> tuple[str, ...]:
     total = len(plan.servings)
-    first = f"All {total} patients are served." if total > 1 else "The patient is served."
+    few = {1: "The patient is served.", 2: "Both patients are served."}
+    first = few.get(total, f"All {total} patients are served.")
     sentences = [first if plan.feasible else f"Not all can be served: {plan.reason}."]
     if plan.delay is not None and plan.delay.delay_s > 0:
         sentences.append(
