@@ -138,3 +138,12 @@ def test_warnings_of_libraries_do_not_reach_the_user(tmp_path):
     assert done.returncode == 3
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stderr.startswith("fusin: ")
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure():
+    """``fusin ... | head -1`` closes the pipe early; that is what pipes are for."""
+    script = "from fusin.cli.app import main; main()"
+    shell = f"{sys.executable} -c '{script}' evidence --topic detection --json | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["{", "0"]
+    assert done.stderr == ""

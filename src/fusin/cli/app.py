@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Annotated, NoReturn
@@ -72,6 +73,10 @@ def main() -> None:
         _leave(str(err), err.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         _leave("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe, such as head, has seen enough; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except Exception as err:
         if type(err).__module__.startswith(("click", "typer")) and hasattr(err, "format_message"):
             _leave(f"{err.format_message()} (fusin --help lists the verbs, fusin VERB --help its options)", 2)
