@@ -90,6 +90,9 @@ def test_a_folder_gets_the_page_with_three_figures(monkeypatch, capsys, folder, 
         (("--limit", LIMIT, "--level", "95"), "fraction"),
         (("--limit", LIMIT, "--draws", "10"), "at least"),
         (("--limits", "nothing.toml"), "exists"),
+        (("--limit", LIMIT, "--schedule", "48,x", "--scan-u-percent", "5"), "hours"),
+        (("--limit", LIMIT, "--schedule", "48"), "together"),
+        (("--limit", LIMIT, "--schedule", "48", "--scan-u-percent", "500"), "below 1"),
     ],
 )
 def test_a_mistake_gets_one_sentence(monkeypatch, capsys, folder, arguments, words):
@@ -97,6 +100,20 @@ def test_a_mistake_gets_one_sentence(monkeypatch, capsys, folder, arguments, wor
     assert (code, out) == (3, "")
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_schedules_are_compared_for_each_organ(monkeypatch, capsys, folder):
+    code, out, _ = run(
+        monkeypatch, capsys, folder / "plan.toml", "--limit", LIMIT, "--draws", "2000", "--schedule", "48,120", "--schedule", "96",
+        "--scan-u-percent", "5", "--json",
+    )  # fmt: skip
+    rows = json.loads(out)["schedules"]
+    assert code == 0
+    assert {(r["organ"], len(r["times_h"]), r["method"]) for r in rows} == {
+        (organ, n, m) for organ in ("kidneys", "red marrow", "lesion")
+        for n, m in ((2, "map"), (2, "mono"), (1, "haenscheid"), (1, "madsen"), (1, "map"))
+    }  # fmt: skip
+    assert all(r["rms"] > r["rms_u"] > 0 for r in rows)
 
 
 HEAD = 'nuclide = "Lu-177"\n[[organ]]\nname = "kidneys"\n'

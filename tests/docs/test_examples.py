@@ -280,7 +280,7 @@ def _keys(value: Any) -> set[str]:
         (
             "plan",
             "plan fusin-demo/dose/plan.toml --limits fusin-demo/dose/plan_limits.toml --nuclide Lu-177 --nuclide Y-90 --mixture "
-            "--target lesion --marrow 'red marrow' --transplant-day 14 --draws 2000 --json",
+            "--target lesion --marrow 'red marrow' --transplant-day 14 --draws 2000 --schedule 48,96 --scan-u-percent 5 --json",
         ),
     ],
 )

@@ -42,6 +42,7 @@ from fusin.report import (
     dose_record_report,
     dose_report,
     plan_report,
+    plan_schedules,
 )
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
@@ -339,6 +340,11 @@ OUTPUTS = (
         plan_report.ALTERNATIVE_COLUMNS,
     ),
     ("plan front", "`tables/plan-front.csv` of [`fusin plan`](plan.md): dose against risk.", plan_report.FRONT_COLUMNS),
+    (
+        "plan schedules",
+        "`tables/plan-schedules.csv` of [`fusin plan`](plan.md#when-to-scan): one row per organ, schedule and method.",
+        plan_schedules.SCHEDULE_COLUMNS,
+    ),
 )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fusin.cli.options import JsonFlag, OutOption, StrictFlag, finish, fraction
 from fusin.errors import InputError
+
+if TYPE_CHECKING:
+    from fusin.report.plan_schedules import ScheduleOptions
 
 __all__ = ["register"]
 
@@ -33,6 +36,12 @@ AvailableOption = Annotated[
 MarrowOption = Annotated[str | None, typer.Option("--marrow", help="Organ whose residual dose counts.")]
 DayOption = Annotated[
     float | None, typer.Option("--transplant-day", help="Days from the administration to the transplant.")
+]
+ScheduleOption = Annotated[
+    list[str] | None, typer.Option("--schedule", help="Hours of scans to compare, such as 48,96. Repeatable.")
+]
+ScanOption = Annotated[
+    float | None, typer.Option("--scan-u-percent", help="Standard uncertainty of each scan's activity, for --schedule.")
 ]
 LevelOption = Annotated[float, typer.Option("--level", help="Level of the intervals.")]
 DrawsOption = Annotated[int, typer.Option("--draws", help="Draws of the simulation, 1000 to 1000000.")]
@@ -59,6 +68,8 @@ def plan(
     available: AvailableOption = None,
     marrow: MarrowOption = None,
     transplant_day: DayOption = None,
+    schedule: ScheduleOption = None,
+    scan_u_percent: ScanOption = None,
     level: LevelOption = 0.95,
     draws: DrawsOption = 20000,
     seed: SeedOption = 0,
@@ -85,9 +96,22 @@ def plan(
     )  # fmt: skip
     output = plan_report(
         study, options=options, limits_file=limits, limits=tuple(limit or ()), study_nuclide=study_nuclide,
-        log=NoticeLog(strict=strict),
+        schedules=_schedules(schedule or (), scan_u_percent), log=NoticeLog(strict=strict),
     )  # fmt: skip
     finish(output, out, as_json=as_json)
+
+
+def _schedules(texts: Sequence[str], u_percent: float | None) -> ScheduleOptions | None:
+    """Schedules with the uncertainty of a scan; both or neither."""
+    from fusin.dosimetry.schedules import parse_schedule
+    from fusin.report.plan_schedules import ScheduleOptions
+
+    if not texts and u_percent is None:
+        return None
+    if not texts or u_percent is None:
+        missing = "--scan-u-percent" if texts else "--schedule"
+        raise InputError(missing, "option", "nothing", "--schedule and --scan-u-percent together")
+    return ScheduleOptions(times_h=tuple(dict.fromkeys(parse_schedule(t) for t in texts)), scan_u=u_percent / 100.0)
 
 
 def _available(texts: Sequence[str]) -> dict[str, float]:

@@ -30,7 +30,7 @@ from fusin.provenance import NoticeLog
 from fusin.stats.checks import normal_quantile
 from fusin.stats.results import Estimate
 
-__all__ = ["LEAST_DRAWS", "OrganDraws", "Study", "StudyOrgan", "draw_study"]
+__all__ = ["LEAST_DRAWS", "OrganDraws", "Study", "StudyOrgan", "draw_study", "half_life_distribution"]
 
 FloatArray = NDArray[np.float64]
 LEAST_DRAWS = 1000
@@ -198,6 +198,19 @@ def _half_lives(
     highest = float(ndtr(math.log(physical / median) / sigma))
     z = ndtri(np.maximum(uniform, 1e-12) * highest)
     return np.minimum(median * np.exp(sigma * z), physical), np.asarray(z)
+
+
+def half_life_distribution(one: StudyOrgan, log: NoticeLog) -> tuple[float, float]:
+    """Median [h] and standard deviation of the logarithm of an organ's effective half-life.
+
+    Raises
+    ------
+    NotComputable
+        ``PLAN_T_EFF_MISSING`` or ``PLAN_UNCERTAINTY_MISSING``.
+    """
+    if one.t_eff_h is None:
+        raise NotComputable(f"half-life of {one.name}", "the study states none", "t_eff_h", "PLAN_T_EFF_MISSING")
+    return _lognormal(one.t_eff_h, one.name, "t_eff_h", log)
 
 
 def _energy_kev(one: StudyOrgan, name: str) -> float:

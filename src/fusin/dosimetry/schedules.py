@@ -1,7 +1,7 @@
 """When to scan: the expected error of the time-integrated activity by times of scans and method.
 
 The truth is A exp(-ln 2 t / T) with a lognormal half-life T that ends at physical decay; every scan has an independent lognormal
-error. Methods: Hänscheid and Madsen from the last scan, the maximum of the posterior density (prior: the distribution of T
+error. Methods: Hänscheid and Madsen of a single scan, the maximum of the posterior density (prior: the distribution of T
 itself), and a mono-exponential curve through two scans or more. The error of Hänscheid without measurement error is
 f(x) - 1, f = 2x 2^(-x), x = t / T. An uptake phase is left out; scans before its end are worse than they look here.
 
@@ -28,6 +28,7 @@ __all__ = ["METHODS", "ScheduleError", "parse_schedule", "schedule_errors"]
 
 FloatArray = NDArray[np.float64]
 METHODS = ("haenscheid", "madsen", "map", "mono")
+_ONE_SCAN = ("haenscheid", "madsen")
 _LN2 = math.log(2.0)
 _GRID = 161
 _REACH = 5.0
@@ -88,7 +89,7 @@ def schedule_errors(
 
     Returns
     -------
-    One entry per schedule and method; ``mono`` needs two scans, Hänscheid and Madsen use the last.
+    One entry per schedule and method; ``mono`` needs two scans, Hänscheid and Madsen take one.
 
     Raises
     ------
@@ -115,7 +116,7 @@ def schedule_errors(
         logs = -_LN2 * times / half_lives[:, None] + noise
         truth = half_lives / _LN2
         for method in METHODS:
-            if method == "mono" and times.size < 2:
+            if (method == "mono" and times.size < 2) or (method in _ONE_SCAN and times.size > 1):
                 continue
             integral = _integral(method, times, logs, median_h, sigma, scan_u, physical)
             found.append(_summary(tuple(times.tolist()), method, integral / truth - 1.0))

@@ -9,6 +9,7 @@ from fusin.files import write_bytes_atomically
 from fusin.provenance import NoticeLog
 from fusin.report.job_output import JobOutput
 from fusin.report.plan_report import plan_report
+from fusin.report.plan_schedules import ScheduleOptions
 
 __all__ = ["run_part"]
 
@@ -83,4 +84,5 @@ def run_part(folder: Path, *, seed: int = 0) -> JobOutput:
         nuclides=("Lu-177", "Y-90"), target="lesion", mixture=True, marrow="red marrow", transplant_day=14, draws=_DRAWS,
         seed=seed,
     )  # fmt: skip
-    return plan_report(study, options=options, limits_file=limits, log=NoticeLog())
+    schedules = ScheduleOptions(times_h=((48.0,), (96.0,), (48.0, 120.0), (24.0, 48.0, 120.0)), scan_u=0.05)
+    return plan_report(study, options=options, limits_file=limits, schedules=schedules, log=NoticeLog())

@@ -12,6 +12,13 @@ from fusin.dosimetry.planning_front import FrontPoint, pareto_front, target_esti
 from fusin.provenance import Method, NoticeLog
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plan_figures import front_figure, plan_dose_figure, risk_figure
+from fusin.report.plan_schedules import (
+    SCHEDULE_METHOD,
+    ScheduleOptions,
+    schedule_document,
+    schedule_rows,
+    schedule_section,
+)
 from fusin.report.table_text import Shown, estimate_text
 from fusin.stats.results import Estimate
 from fusin.tabular.columns import Column
@@ -67,7 +74,7 @@ _BED = Method("bed", "BED: Dale RG, Br J Radiol 58 (1985) 515-528; Brenner DJ et
 
 def plan_report(
     study: Path, *, options: PlanOptions | None = None, limits_file: Path | None = None, limits: Sequence[str] = (),
-    study_nuclide: str | None = None, log: NoticeLog,
+    study_nuclide: str | None = None, schedules: ScheduleOptions | None = None, log: NoticeLog,
 ) -> JobOutput:  # fmt: skip
     """The activity to give after a pre-therapeutic study.
 
@@ -77,6 +84,7 @@ def plan_report(
     options : what is asked; the nuclide of the study alone when None
     limits_file, limits : further limits, as a file and as lines
     study_nuclide : of a table
+    schedules : times of scans whose errors are compared
     log : receives notices
 
     Raises
@@ -88,21 +96,27 @@ def plan_report(
     given = (*own, *(read_limits(limits_file, log) if limits_file else ()), *(parse_limit(t) for t in limits))
     found = plan(measured, given, options or PlanOptions(nuclides=(measured.nuclide,)), log=log)
     front = pareto_front(found)
+    rows = schedule_rows(measured, schedules, seed=found.options.seed, log=log) if schedules else ()
     methods = [*_METHODS]
     if any(n != measured.nuclide for n in found.options.nuclides):
         methods.append(_EXCHANGE)
     if any(one.quantity in {"bed", "eqd2"} for one in found.limits):
         methods.append(_BED)
+    if schedules:
+        methods.append(SCHEDULE_METHOD)
     asked = found.options
     parameters = {
         "study_nuclide": measured.nuclide, "common_u": measured.common_u, "change_u": measured.change_u,
         "activity_u": measured.activity_u, "target": asked.target, "mixture": asked.mixture, "cycles": asked.cycles,
         "transplant_day": asked.transplant_day, "draws": asked.draws, "seed": asked.seed,
+        "scan_u": schedules.scan_u if schedules else None,
         "limits": [f"{one.text}, p {one.probability:g}: {one.citation}" for one in found.limits],
     }  # fmt: skip
+    document = {**_document(found, front), "schedules": schedule_document(rows)}
+    scans = (schedule_section(rows, schedules),) if schedules else ()
     return JobOutput(
-        title="Activity plan" if found.feasible else "Activity plan: infeasible", document=_document(found, front),
-        sections=_sections(found, front), summary=_summary(found), notices=log.notices,
+        title="Activity plan" if found.feasible else "Activity plan: infeasible", document=document,
+        sections=(*_sections(found, front), *scans), summary=_summary(found), notices=log.notices,
         provenance=provenance_of([study, *([limits_file] if limits_file else [])], parameters, methods),
     )  # fmt: skip
 
