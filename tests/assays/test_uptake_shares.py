@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from fusin.assays.uptake_groups import group_wells, specific_uptake
@@ -28,8 +30,6 @@ def test_the_third_share_follows_from_two(tmp_path):
 
 def test_the_rate_of_a_closed_form_comes_back(tmp_path):
     """M = 10 (1 - exp(-0.1 t)) and I its integral times 0.03, on a grid so dense that the integral is exact to 1e-4."""
-    import math
-
     rows = [
         (t, 10 * (1 - math.exp(-0.1 * t)), 0.03 * 10 * (t - (1 - math.exp(-0.1 * t)) / 0.1)) for t in range(0, 61, 2)
     ]
@@ -39,8 +39,6 @@ def test_the_rate_of_a_closed_form_comes_back(tmp_path):
 
 
 def test_retained_percent_is_an_efflux_and_keeps_its_scale(tmp_path):
-    import math
-
     text = "time_min,retained_percent\n" + "".join(
         f"{t},{45 + 55 * math.exp(-0.06 * t):.12f}\n" for t in (0, 5, 10, 20, 30, 60, 90, 120)
     )
@@ -49,13 +47,30 @@ def test_retained_percent_is_an_efflux_and_keeps_its_scale(tmp_path):
     assert found.half_life.value == pytest.approx(math.log(2) / 0.06, rel=1e-6)
 
 
-def test_an_efflux_that_was_left_too_early_says_that_its_ends_are_open(tmp_path):
+def test_an_efflux_that_was_left_too_early_has_no_plateau_and_no_half_life(tmp_path):
+    """A half-life of 173 min followed for 15 min: least squares would print a plateau of 84 % and a half-life of 21 min."""
     values = (98.5, 101.3, 103.9, 99.8, 102.5, 98.9, 99.5, 90.3, 95.0, 95.8, 93.0, 96.9)
     text = "time_min,retained_percent\n" + "".join(f"{5 * (k // 3)},{v}\n" for k, v in enumerate(values))
+    log = NoticeLog()
+    (found,) = effluxes(shares(tmp_path, text, log), log)
+    for e in (found.plateau, found.rate, found.half_life):
+        assert (e.value, e.low, e.high) == (None, None, None)
+        assert "not identifiable" in e.note
+    assert "plateau and rate and half-life" in next(n.message for n in log if n.code == "KINETICS_NOT_COMPUTED")
+
+
+def test_a_rate_that_is_bound_on_one_side_keeps_its_value_and_names_the_open_one(tmp_path):
+    noise = (1.2, -0.8, 0.3, -1.1, 0.9, -0.4, 1.0, -0.6, -0.9, 0.7, 0.2, -0.5)
+    values = [
+        60 + 40 * math.exp(-0.03 * t) + 3 * noise[k] for k, t in enumerate(t for t in (0, 10, 20, 30) for _ in range(3))
+    ]
+    text = "time_min,retained_percent\n" + "".join(f"{10 * (k // 3)},{v:.4f}\n" for k, v in enumerate(values))
     (found,) = effluxes(shares(tmp_path, text), NoticeLog())
-    assert found.plateau.low is None
-    assert found.half_life.high is None
-    assert "upper limit open" in found.half_life.note
+    assert found.rate.high is not None
+    assert found.half_life.low == pytest.approx(math.log(2) / found.rate.high)
+    if found.rate.low is None or found.rate.low <= 0:
+        assert found.half_life.high is None
+        assert found.half_life.note.startswith("upper limit open")
 
 
 def test_means_and_specific_shares_need_no_counts(tmp_path):

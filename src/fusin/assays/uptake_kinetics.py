@@ -220,11 +220,26 @@ def effluxes(shares: Sequence[WellShares], log: NoticeLog) -> tuple[Efflux, ...]
             continue
         xs = np.linspace(0.0, max(t for t, _ in retained), 80)
         curve = tuple(zip(xs.tolist(), found.curve(x=xs).tolist(), strict=True))
+        plateau, rate = _told(limits["plateau"]), _told(limits["rate"], above=0.0)
+        lost = [name for name, e in (("plateau", plateau), ("rate and half-life", rate)) if e.value is None]
+        if lost:
+            log.warning(
+                "KINETICS_NOT_COMPUTED",
+                f"{what}: {' and '.join(lost)} cannot be told from the data, which do not bound them; follow the wells for longer",
+            )
+        half_life = _half_life(rate)
         out.append(
-            Efflux(tracer=tracer, plateau=limits["plateau"], rate=limits["rate"], half_life=_half_life(limits["rate"]),
-                   retained=tuple(retained), line=curve)
-        )  # fmt: skip
+            Efflux(tracer=tracer, plateau=plateau, rate=rate, half_life=half_life, retained=tuple(retained), line=curve)
+        )
     return tuple(out)
+
+
+def _told(e: Estimate, *, above: float = -math.inf) -> Estimate:
+    """The estimate, or none of its value where the data bound it on neither side of what it can be."""
+    if e.high is not None or (e.low is not None and e.low > above):
+        return e
+    note = "not identifiable: the data bound it on no side"
+    return Estimate(value=None, low=None, high=None, method=e.method, n=e.n, level=e.level, note=note)
 
 
 def _half_life(rate: Estimate) -> Estimate:

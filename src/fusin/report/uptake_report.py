@@ -104,7 +104,7 @@ def _wells(
 
 
 def _methods(found: _Found, options: UptakeOptions) -> tuple[Method, ...]:
-    used = [*counting_methods(found.runs.values(), options.run), T_INTERVAL]
+    used = [*counting_methods(found.runs.values(), options.run), *((T_INTERVAL,) if found.groups else ())]
     used += [WELCH_DIFFERENCE] if found.specific or found.rates else []
     used += [FIELLER] if found.normalised else []
     used += [INTERNALISATION] if found.rates else []
@@ -134,7 +134,8 @@ def _summary(found: _Found, options: UptakeOptions) -> tuple[str, ...]:
     single = (
         "intervals of single wells: counting, with the shared total" if found.runs else "shares as the table gives them"
     )
-    lines = [f"{len(found.shares)} wells; {single}; of means: t."]
+    means = "; intervals of means: t" if found.groups else ""
+    lines = [f"{len(found.shares)} wells; {single}{means}."]
     if recovered:
         outside = sum(not low <= r <= high for r in recovered)
         lines.append(
@@ -146,15 +147,17 @@ def _summary(found: _Found, options: UptakeOptions) -> tuple[str, ...]:
         lines.append(f"{_of(r.tracer)}internalisation rate ({kind}) {estimate_text(r.rate, method=True)} per min.")
     for e in found.efflux:
         lines.append(
-            f"{_of(e.tracer)}efflux: {_said(e.plateau)} % retained, half-life {_said(e.half_life)} min [{e.rate.method}]."
+            f"{_of(e.tracer)}efflux: retained {_said(e.plateau, '%')}; half-life {_said(e.half_life, 'min')} [{e.rate.method}]."
         )
+
     return tuple(lines)
 
 
-def _said(e: Estimate) -> str:
+def _said(e: Estimate, unit: str) -> str:
     """A value with its interval, or why it has none; a value alone would be taken for a result."""
-    text = estimate_text(e)
-    return text if (e.low is not None and e.high is not None) or not e.note else f"{text} ({e.note})"
+    if e.value is None:
+        return e.note or "not computed"
+    return f"{estimate_text(e)} {unit}" + (f" ({e.note})" if e.low is None or e.high is None else "")
 
 
 def _of(tracer: str) -> str:
