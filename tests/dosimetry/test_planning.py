@@ -176,9 +176,10 @@ def test_a_common_uncertainty_makes_organs_pass_together():
 
 
 def test_half_lives_end_at_physical_decay():
-    study = Study(nuclide=LU, organs=(organ("marrow", 1.0, 0.2, 150.0, 0.4),))
-    drawn = draw_study(study, (LU, Y), draws=5000, seed=0, log=NoticeLog())["marrow"]
+    study, log = Study(nuclide=LU, organs=(organ("marrow", 1.0, 0.2, 150.0, 0.4),)), NoticeLog()
+    drawn = draw_study(study, (LU, Y), draws=5000, seed=0, log=log)["marrow"]
     assert drawn.t_eff_h[LU].max() <= 159.53
+    assert "HALF_LIFE_CUT" in [n.code for n in log.notices]
     assert drawn.t_eff_h[Y].max() <= 64.11
 
 

@@ -16,6 +16,7 @@ JCGM 101:2008 (Monte Carlo). Siegel JA et al., J Nucl Med 40 (1999) 37S-61S (MIR
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -36,6 +37,8 @@ FloatArray = NDArray[np.float64]
 LEAST_DRAWS = 1000
 _SKELETON = ("red_marrow", "cortical_bone", "trabecular_bone")
 _ASYMMETRIC = 1.15
+# A larger share of half-lives beyond physical decay is worth a word.
+_CUT = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,10 +135,11 @@ def draw_study(
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < LEAST_DRAWS:
         raise InputError("plan", "draws", draws, f"at least {LEAST_DRAWS}")
-    rng = np.random.default_rng(seed)
-    common = rng.normal(size=draws)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError("plan", "seed", seed, "a whole number of zero or more")
+    common = _stream(seed, "common").normal(size=draws)
     names = [nuclide(n).name for n in nuclides]
-    activity = {n: np.exp(_sigma(study.activity_u) * rng.normal(size=draws)) for n in names}
+    activity = {n: np.exp(_sigma(study.activity_u) * _stream(seed, f"activity {n}").normal(size=draws)) for n in names}
     exchanged = [n for n in names if n != nuclide(study.nuclide).name]
     if exchanged:
         log.info("DOSE_BY_EXCHANGE", f"doses of {', '.join(exchanged)} follow from {study.nuclide} by the exchange of physical "
@@ -143,7 +147,10 @@ def draw_study(
     if study.change_u == 0.0:
         log.info("PLAN_WITHOUT_CHANGE", "no change between study and treatment is stated (change_u_percent), so none is in the "
                  "intervals and probabilities", where="plan")  # fmt: skip
-    return {one.name: _organ(one, study, names, activity, common, rng, log) for one in study.organs}
+    return {
+        one.name: _organ(one, study, names, activity, common, _stream(seed, f"organ {one.name}"), log)
+        for one in study.organs
+    }
 
 
 def _organ(
@@ -151,7 +158,6 @@ def _organ(
     rng: np.random.Generator, log: NoticeLog,
 ) -> OrganDraws:  # fmt: skip
     n = common.size
-    # The same number of draws for every organ, so that a field more or less changes no other organ.
     z_dose, z_change, z_energy, uniform = rng.normal(size=n), rng.normal(size=n), rng.normal(size=n), rng.random(n)
     median, sigma = _lognormal(one.dose_gy_per_gbq, one.name, "dose_gy_per_gbq", log)
     shared = _sigma(study.common_u)
@@ -196,6 +202,9 @@ def _half_lives(
     if sigma == 0.0:
         return np.full(uniform.size, median), np.zeros(uniform.size)
     highest = float(ndtr(math.log(physical / median) / sigma))
+    if 1.0 - highest > _CUT:
+        log.warning("HALF_LIFE_CUT", f"{100 * (1 - highest):.0f} % of the half-lives that {one.name} could have lie beyond the "
+                    f"{physical:.4g} h of {study.nuclide} and were cut off", where=one.name)  # fmt: skip
     z = ndtri(np.maximum(uniform, 1e-12) * highest)
     return np.minimum(median * np.exp(sigma * z), physical), np.asarray(z)
 
@@ -245,6 +254,11 @@ def _lognormal(estimate: Estimate, where: str, name: str, log: NoticeLog) -> tup
         log.warning("INTERVAL_NOT_LOGNORMAL", f"{name} {value:g} ({low:g} to {high:g}) is not symmetric on the log scale; the "
                     "wider side was taken for both", where=where, raw=min(below, above), used=max(below, above))  # fmt: skip
     return value, max(below, above)
+
+
+def _stream(seed: int, name: str) -> np.random.Generator:
+    """Draws that belong to a name, so that an organ or nuclide more or less changes no other."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode("utf-8"))])
 
 
 def _sigma(u_relative: float) -> float:

@@ -132,7 +132,7 @@ def parse_limit(text: str, option: str = "--limit") -> Limit:
     >>> parse_limit("kidneys<=23 p=0.05: site protocol 4.2").text
     'kidneys at most 23 Gy'
     """
-    found = _LIMIT.match(text)
+    found = _LIMIT.match(text.replace("≤", "<=").replace("≥", ">="))
     if found is None:
         raise InputError(option, "limit", text, "'ORGAN<=GY p=0.05: CITATION', or >= for a minimum")
     values: dict[str, Any] = {
