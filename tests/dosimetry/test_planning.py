@@ -46,6 +46,9 @@ STUDY = Study(
 KIDNEY = Limit(organ="kidneys", value_gy=23.0, probability=0.05, citation="test")
 
 
+FAR_AWAY = Limit(organ="red marrow", value_gy=0.5, probability=0.1, quantity="residual", residual_day=5000)
+
+
 def options(**more):
     return PlanOptions(**{"nuclides": (LU,), "draws": 20000, **more})
 
@@ -210,6 +213,8 @@ def test_the_probability_that_is_kept_is_the_one_asked_for(dose, u, limit, p):
         (lambda: Study(nuclide=LU, organs=()), "at least one organ"),
         (lambda: Study(nuclide=LU, organs=(organ("kidneys", 1.0), organ("Kidney", 1.0))), "each organ once"),
         (lambda: plan(STUDY, [], options(), log=NoticeLog()), "at least one limit"),
+        (lambda: plan(STUDY, [FAR_AWAY], options(), log=NoticeLog()), "can reach"),
+        (lambda: options(seed=-1) and plan(STUDY, [KIDNEY], options(seed=-1), log=NoticeLog()), "zero or more"),
         (lambda: plan(STUDY, [KIDNEY, KIDNEY], options(), log=NoticeLog()), "once"),
         (lambda: plan(STUDY, [KIDNEY], options(nuclides=(LU, Y)), log=NoticeLog()), "target"),
         (lambda: plan(STUDY, [KIDNEY], options(draws=10), log=NoticeLog()), "at least"),

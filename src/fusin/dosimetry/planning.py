@@ -28,20 +28,21 @@ from numpy.typing import NDArray
 
 from fusin.dosimetry.biological import lea_catcheside
 from fusin.dosimetry.organ_names import find_organ, nearest
-from fusin.dosimetry.planning_draws import OrganDraws, Study, draw_study
+from fusin.dosimetry.planning_draws import OrganDraws, Study, dose_estimate, draw_study
 from fusin.errors import InputError, NotComputable
 from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
 from fusin.stats.checks import normal_quantile
 from fusin.stats.results import Estimate
 
-__all__ = ["Alternative", "Kept", "Limit", "PlanOptions", "PlanResult", "dose_estimate", "limit_scales", "plan"]
+__all__ = ["Alternative", "Kept", "Limit", "PlanOptions", "PlanResult", "limit_scales", "plan"]
 
 FloatArray = NDArray[np.float64]
 Quantity = Literal["dose", "bed", "eqd2", "residual"]
 QUANTITIES: tuple[Quantity, ...] = ("dose", "bed", "eqd2", "residual")
 _SHARES, _NARROWER = 13, 9
 _FEW = 30
+_MOST_GY, _GBQ = 1e6, (1e-6, 1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +73,8 @@ class Limit:
 
     def __post_init__(self) -> None:
         where = f"limit of {self.organ}"
-        if not _number(self.value_gy) or self.value_gy <= 0:
-            raise InputError(where, "limit_gy", self.value_gy, "a limit above 0 Gy")
+        if not _number(self.value_gy) or not 0 < self.value_gy <= _MOST_GY:
+            raise InputError(where, "limit_gy", self.value_gy, f"a limit above 0 Gy, at most {_MOST_GY:g}")
         if not _number(self.probability) or not 0 < self.probability < 1:
             raise InputError(where, "probability", self.probability, "a probability between 0 and 1 (0.05 for 5 %)")
         if self.quantity not in QUANTITIES:
@@ -268,6 +269,7 @@ def plan(study: Study, limits: Sequence[Limit], options: PlanOptions, *, log: No
     _check(limits, options, log)
     draws = draw_study(study, nuclides, draws=options.draws, seed=options.seed, log=log)
     singles = [_alternative({n: 1.0}, draws, limits, options) for n in nuclides]
+    _refuse_absurd(singles)
     found = list(singles)
     if options.mixture and len(nuclides) == 2:
         found.append(_best_mixture(singles, draws, limits, options))
@@ -315,14 +317,6 @@ def limit_scales(limit: Limit, one: OrganDraws, shares: Mapping[str, float], cyc
     return out
 
 
-def dose_estimate(values: FloatArray, level: float) -> Estimate:
-    """Median of draws with the central interval."""
-    tail = (1.0 - level) / 2.0
-    low, middle, high = (float(v) for v in np.quantile(values, (tail, 0.5, 1.0 - tail)))
-    return Estimate(value=middle, low=low, high=high, method=f"Monte Carlo, {values.size} draws", n=1, level=level,
-                    note="the value is the median of the draws")  # fmt: skip
-
-
 def _number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -366,6 +360,14 @@ def _check(limits: Sequence[Limit], options: PlanOptions, log: NoticeLog) -> Non
         log.warning("RESIDUAL_OF_LAST_CYCLE", "the residual dose counts the last cycle only", where="plan")
 
 
+def _refuse_absurd(singles: Sequence[Alternative]) -> None:
+    """Refuse activities that no one has: a limit that the doses never reach, or doses in another unit."""
+    for one in singles:
+        if not _GBQ[0] <= one.t_max <= _GBQ[1]:
+            raise InputError("plan", "limits and doses", f"an activity of {one.t_max:.3g} GBq {next(iter(one.shares))}",
+                             "limits that the doses can reach, and doses in Gy per GBq")  # fmt: skip
+
+
 def _dose(one: OrganDraws, shares: Mapping[str, float]) -> FloatArray:
     out: FloatArray = np.sum([v * one.dose_gy_per_gbq[n] for n, v in shares.items()], axis=0)
     return out
@@ -383,7 +385,7 @@ def _residual_dose(one: OrganDraws, shares: Mapping[str, float], day: float, org
     parts = [v * one.dose_gy_per_gbq[n] * np.exp2(-24.0 * day / t_eff[n]) for n, v in shares.items()]
     out: FloatArray = np.sum(parts, axis=0)
     # A dose that is gone to the last digit passes no limit; a tiny one keeps its t finite.
-    return np.maximum(out, 1e-300)
+    return np.maximum(out, 1e-100)
 
 
 def _alternative(

@@ -31,7 +31,7 @@ from fusin.provenance import NoticeLog
 from fusin.stats.checks import normal_quantile
 from fusin.stats.results import Estimate
 
-__all__ = ["LEAST_DRAWS", "OrganDraws", "Study", "StudyOrgan", "draw_study", "half_life_distribution"]
+__all__ = ["LEAST_DRAWS", "OrganDraws", "Study", "StudyOrgan", "dose_estimate", "draw_study", "half_life_distribution"]
 
 FloatArray = NDArray[np.float64]
 LEAST_DRAWS = 1000
@@ -151,6 +151,14 @@ def draw_study(
         one.name: _organ(one, study, names, activity, common, _stream(seed, f"organ {one.name}"), log)
         for one in study.organs
     }
+
+
+def dose_estimate(values: FloatArray, level: float) -> Estimate:
+    """Median of draws with the central interval."""
+    tail = (1.0 - level) / 2.0
+    low, middle, high = (float(v) for v in np.quantile(values, (tail, 0.5, 1.0 - tail)))
+    return Estimate(value=middle, low=low, high=high, method=f"Monte Carlo, {values.size} draws", n=1, level=level,
+                    note="the value is the median of the draws")  # fmt: skip
 
 
 def _organ(

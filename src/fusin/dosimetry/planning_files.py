@@ -32,13 +32,15 @@ STUDY_TABLE = Schema(
         ),
         InputColumn("dose_gy_per_gbq_low", "float64", "lower limit of its 95 % interval", least=0),
         InputColumn("dose_gy_per_gbq_high", "float64", "upper limit of its 95 % interval", least=0),
-        InputColumn("dose_gy_per_gbq_u_percent", "float64", "or its relative standard uncertainty [%]", least=0),
+        InputColumn(
+            "dose_gy_per_gbq_u_percent", "float64", "or its relative standard uncertainty [%]", least=0, most=199
+        ),
         InputColumn(
             "t_eff_h", "float64", "effective half-life [h]; for another nuclide, BED or residual dose", least=0
         ),
         InputColumn("t_eff_h_low", "float64", "lower limit of its 95 % interval", least=0),
         InputColumn("t_eff_h_high", "float64", "upper limit of its 95 % interval", least=0),
-        InputColumn("t_eff_h_u_percent", "float64", "or its relative standard uncertainty [%]", least=0),
+        InputColumn("t_eff_h_u_percent", "float64", "or its relative standard uncertainty [%]", least=0, most=199),
         InputColumn("mass_g", "float64", "mass [g]; its sphere gives the energy ratio of two nuclides", least=0),
         InputColumn("lu_177_kev", "float64", "energy absorbed per decay of 177Lu [keV], instead of the mass", least=0),
         InputColumn("y_90_kev", "float64", "energy absorbed per decay of 90Y [keV], instead of the mass", least=0),
@@ -208,6 +210,8 @@ def _toml_study(fields: CaseFields, nuclide_name: str | None) -> tuple[Study, tu
 def _toml_organ(fields: CaseFields) -> StudyOrgan:
     name = fields.text("name", required=True)
     fields.where = f"{fields.where} ({name})"
+    for field in ("dose_gy_per_gbq_u_percent", "t_eff_h_u_percent"):
+        fields.number(field, least=0.0, most=199.0)
     dose = fields.estimate("dose_gy_per_gbq")
     if dose is None:
         raise InputError(

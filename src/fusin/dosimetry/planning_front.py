@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.dosimetry.planning import PlanResult, dose_estimate, limit_scales
+from fusin.dosimetry.planning import PlanResult, limit_scales
+from fusin.dosimetry.planning_draws import dose_estimate
 from fusin.stats.results import Estimate
 
 __all__ = ["RISKS", "FrontPoint", "pareto_front", "risk_curves", "target_estimate"]

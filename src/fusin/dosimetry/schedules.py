@@ -32,6 +32,7 @@ _ONE_SCAN = ("haenscheid", "madsen")
 _LN2 = math.log(2.0)
 _GRID = 161
 _REACH = 5.0
+_LATEST = 100
 _LARGE = 0.1
 _LEAST_DRAWS = 500
 
@@ -112,6 +113,10 @@ def schedule_errors(
     found = []
     for one in schedules:
         times = np.asarray(_checked(tuple(float(t) for t in one), "schedule"))
+        if times[-1] > _LATEST * median_h:
+            raise InputError(
+                "schedule", "last scan", float(times[-1]), f"at most {_LATEST} half-lives of {median_h:g} h"
+            )
         noise = math.sqrt(math.log1p(scan_u**2)) * rng.normal(size=(draws, times.size))
         logs = -_LN2 * times / half_lives[:, None] + noise
         truth = half_lives / _LN2
