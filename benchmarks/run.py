@@ -25,6 +25,7 @@ NAMES = (
     "chromatogram",
     "read_command",
     "release",
+    "voxel_dose",
 )
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -24,7 +25,6 @@ __all__ = ["RTDOSE_SOP_CLASS", "write_rtdose"]
 RTDOSE_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.2"
 _RTPLAN_SOP_CLASS = "1.2.840.10008.5.1.4.1.1.481.5"
 _TYPES = {"Gy": "PHYSICAL", BED_UNIT: "EFFECTIVE", EQD2_UNIT: "EFFECTIVE"}
-_LARGEST = 2**32 - 1
 
 
 def write_rtdose(
@@ -38,9 +38,10 @@ def write_rtdose(
     comment: str = "",
     heterogeneous: bool = False,
     plan_uid: str = "",
+    bits: Literal[16, 32] = 16,
     created: datetime | None = None,
 ) -> Path:
-    """Write a dose map as an RT Dose object with 32-bit pixels.
+    """Write a dose map as an RT Dose object.
 
     Parameters
     ----------
@@ -54,6 +55,7 @@ def write_rtdose(
     heterogeneous : whether the density of each voxel was taken from the image
     plan_uid : SOP Instance UID of the RT Plan of the treatment. The standard requires a reference; without a plan a UID is derived
         that refers to no object, with a notice
+    bits : of a pixel. 16 keep 1/131070 of the highest dose and every reader takes them; 32 keep all, and some readers fail
     created : creation time; left empty when None, so that equal inputs give equal bytes
 
     Returns
@@ -71,6 +73,8 @@ def write_rtdose(
     ----------
     DICOM PS3.3 section C.8.8.3 (RT Dose).
     """
+    if bits not in (16, 32):
+        raise InputError("RT Dose", "bits", bits, "16 or 32")
     if dose.unit not in _TYPES:
         raise InputError("RT Dose", "unit", dose.unit, "one of " + ", ".join(_TYPES))
     grid_spacing_mm(dose.grid)
@@ -79,14 +83,14 @@ def write_rtdose(
     description = series_description or f"fusin {dose.unit} (research use only)"
     seed = derived_uid(
         str(source.get("StudyInstanceUID", "")), frame, description, comment, grid.affine.tobytes(), values.tobytes(), dose.unit,
-        str(created), str(series_number), plan_uid, str(heterogeneous),
+        str(created), str(series_number), plan_uid, str(heterogeneous), str(bits),
     )  # fmt: skip
     ds = study_header(source, log=log)
     _add_series(ds, fitted_text(description, "SeriesDescription", log), series_number, created, seed)
     ds.FrameOfReferenceUID = frame
     ds.PositionReferenceIndicator = ""
     _add_geometry(ds, grid)
-    _add_dose(ds, values)
+    _add_dose(ds, values, bits)
     ds.DoseType = _TYPES[dose.unit]
     ds.TissueHeterogeneityCorrection = "IMAGE" if heterogeneous else "WATER"
     if comment:
@@ -168,19 +172,22 @@ def _add_geometry(ds: Dataset, grid: Grid) -> None:
     ds.PixelSpacing = list(axes.pixel_spacing)
     ds.SliceThickness = axes.slice_spacing
     step = float(axes.slice_spacing)
+    if grid.shape[0] == 1:
+        # A list of one offset is no valid value; an object of one frame has none.
+        return
     ds.NumberOfFrames = grid.shape[0]
     ds.FrameIncrementPointer = 0x3004000C
     ds.GridFrameOffsetVector = [f"{step * index:.10g}" for index in range(grid.shape[0])]
 
 
-def _add_dose(ds: Dataset, values: FloatArray) -> None:
+def _add_dose(ds: Dataset, values: FloatArray, bits: int) -> None:
     # Rounded up within the 16 characters of a decimal string, so that the highest dose fits.
-    scaling = f"{max(float(values.max()), 1e-30) / _LARGEST * (1.0 + 1e-9):.9e}"
-    stored = np.rint(values / float(scaling)).astype("<u4")
+    scaling = f"{max(float(values.max()), 1e-30) / (2**bits - 1) * (1.0 + 1e-9):.9e}"
+    stored = np.rint(values / float(scaling)).astype(f"<u{bits // 8}")
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.Rows, ds.Columns = values.shape[1:]
-    ds.BitsAllocated = ds.BitsStored = 32
-    ds.HighBit, ds.PixelRepresentation = 31, 0
+    ds.BitsAllocated = ds.BitsStored = bits
+    ds.HighBit, ds.PixelRepresentation = bits - 1, 0
     ds.DoseUnits, ds.DoseSummationType = "GY", "PLAN"
     ds.DoseGridScaling = scaling
     ds.PixelData = stored.tobytes()
