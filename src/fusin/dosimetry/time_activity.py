@@ -407,9 +407,7 @@ def _ordered(form: CurveModel, rates: FloatArray, free: FloatArray) -> tuple[Flo
     return rates[order], np.asarray(np.linalg.lstsq(form.mixing, amplitudes, rcond=None)[0])
 
 
-def _lost(
-    form: CurveModel, rates: FloatArray, free: FloatArray, slopes: FloatArray, highest: float
-) -> tuple[str, ...]:
+def _lost(form: CurveModel, rates: FloatArray, free: FloatArray, slopes: FloatArray, highest: float) -> tuple[str, ...]:
     """Parameters that the points leave open."""
     names = [f"lambda_{j + 1}_per_h" for j in range(form.rates)]
     # What a change of the rate by its own size would do to the curve, at the point where it does most.

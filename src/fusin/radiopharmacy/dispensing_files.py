@@ -29,7 +29,9 @@ PATIENT_DOSES = Schema(
             for unit, shown in (("mbq", "MBq"), ("gbq", "GBq"), ("mci", "mCi"))
         ),
         InputColumn("injection_time", "string", "ISO time of the injection (also `time`)"),
-        InputColumn("injection_min", "float64", "instead: minutes from the zero of the day, the reference of the first vial"),
+        InputColumn(
+            "injection_min", "float64", "instead: minutes from the zero of the day, the reference of the first vial"
+        ),
         InputColumn("earliest", "string", "ISO time: first moment of a window"),
         InputColumn("latest", "string", "ISO time: last moment of a window"),
         InputColumn("earliest_min", "float64", "instead of `earliest`: minutes"),
