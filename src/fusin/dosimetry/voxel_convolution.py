@@ -20,6 +20,8 @@ __all__ = ["Convolved", "convolve"]
 
 FloatArray = NDArray[np.float64]
 
+_SMALL = 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Convolved:
@@ -83,9 +85,11 @@ def _cosine_spectrum(kernel: FloatArray, padded: list[int]) -> FloatArray:
         _cosines(count, length, part)
         for count, length, part in zip(counts, padded, octant.shape, strict=True)
     )  # fmt: skip
-    rows = np.einsum("ijk,ck->ijc", octant, third, optimize=True)
-    planes = np.matmul(second, rows)
-    return np.asarray((first @ planes.reshape(planes.shape[0], -1)).reshape(counts))
+    # Threads of a matrix library wait in a busy loop after their work and would slow the transforms; a large kernel is worth it.
+    library = max(octant.shape) > _SMALL
+    rows = np.einsum("ijk,ck->ijc", octant, third, optimize=library)
+    planes = np.einsum("bj,ijc->ibc", second, rows, optimize=library)
+    return np.asarray(np.einsum("ai,ibc->abc", first, planes, optimize=library))
 
 
 def _cosines(count: int, length: int, reach: int) -> FloatArray:
