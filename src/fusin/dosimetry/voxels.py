@@ -134,7 +134,8 @@ def voxel_dose(
     nuclide : name, for example ``"Lu-177"``
     log : receives what has no dose and what negative activities there are
     electrons : ``convolution``, or ``local`` for deposition where they are emitted
-    photons : ``far`` over the whole image on a grid of about 12 mm, ``near`` within the kernel, ``none``
+    photons : ``far`` within the kernel, and beyond it over the whole image on a grid of about 12 mm; ``near`` within the kernel;
+        ``none``
     density_g_ml : of the medium of the kernels, and of every voxel when there is no ``density``
     density : g/mL on the grid of the activity (`density_from_ct`); voxels below 0.1 g/mL or without a value get no dose
     size : odd number of voxels of the kernel along each axis, as in `voxel_kernel`
@@ -154,12 +155,13 @@ def voxel_dose(
     content = np.asarray(activity.values, dtype=np.float64) * (scale * math.prod(spacing) * 1e-3)
     total = _total(content, log)
     _check_choices(electrons, photons)
-    whole = electrons == "convolution" and photons == "near"
-    kernel = voxel_kernel(nuclide, spacing, density_g_ml, size, medium=medium, part="all" if whole else "electrons")
+    joined = electrons == "convolution" and photons != "none"
+    kernel = voxel_kernel(nuclide, spacing, density_g_ml, size, medium=medium, part="all" if joined else "electrons")
     spread = _convolved if electrons == "convolution" else _deposited
     parts = [spread(content, kernel, workers)]
-    if not whole:
-        parts.append(_photons(content, nuclide, spacing, density_g_ml, size, medium, photons, workers))
+    if not joined or photons == "far":
+        alone = voxel_kernel(nuclide, spacing, density_g_ml, kernel.size, medium=medium, part="photons")
+        parts += _photons(content, alone, photons, joined=joined, workers=workers)
     uniform = sum((part.values for part in parts[1:]), parts[0].values)
     if not bool((content < 0).any()):
         # Negative values of a positive kernel and activity are rounding of the transform.
@@ -259,29 +261,40 @@ def _deposited(content: FloatArray, kernel: VoxelKernel, _workers: int | None) -
 
 
 def _photons(
-    content: FloatArray, nuclide: str, spacing: tuple[float, float, float], density_g_ml: float, size: int | None, medium: Medium,
-    photons: str, workers: int | None,
-) -> _Spread:  # fmt: skip
-    """Photons alone: within a small kernel, over the whole image, or counted as gone."""
-    if photons == "near":
-        kernel = voxel_kernel(nuclide, spacing, density_g_ml, size, medium=medium, part="photons")
-        return _convolved(content, kernel, workers)
+    content: FloatArray, kernel: VoxelKernel, photons: str, *, joined: bool, workers: int | None
+) -> list[_Spread]:
+    """Photons: within their own small kernel unless they went with the electrons, and beyond it over the whole image."""
     if photons == "none":
-        emitted = voxel_kernel(nuclide, spacing, density_g_ml, 1, medium=medium, part="photons").energy_emitted_kev
-        return _Spread(values=np.zeros(()), outside=0.0, emitted_kev=emitted, absorbed_kev=0.0)
+        return [_Spread(values=np.zeros(()), outside=0.0, emitted_kev=kernel.energy_emitted_kev, absorbed_kev=0.0)]
+    near = [] if joined else [_convolved(content, kernel, workers)]
+    if photons == "near":
+        return near
+    spacing = kernel.spacing_mm
     factors = [2 * int(COARSE_MM / s / 2.0) + 1 for s in spacing]
     coarse = (spacing[0] * factors[0], spacing[1] * factors[1], spacing[2] * factors[2])
     binned = _binned(content, factors)
-    reach = math.ceil(PHOTON_REACH_MM / density_g_ml / min(coarse))
-    count = min(LARGEST_SIZE, 2 * max(min(reach, max(binned.shape) - 1), 1) + 1)
-    kernel = voxel_kernel(nuclide, coarse, density_g_ml, count, medium=medium, part="photons")
-    done = convolve(binned, kernel.values, workers=workers)
+    reach = math.ceil(PHOTON_REACH_MM / kernel.density_g_ml / min(coarse))
+    least = max(math.ceil(kernel.size // 2 / f) for f in factors)
+    half = min(LARGEST_SIZE // 2, max(min(reach, max(binned.shape) - 1), least, 1))
+    medium: Medium = "water" if kernel.medium == "water" else "soft-tissue"
+    wide = voxel_kernel(kernel.nuclide, coarse, kernel.density_g_ml, 2 * half + 1, medium=medium, part="photons")
+    done = convolve(binned, wide.values - _coarsened(kernel.values, factors, half), workers=workers)
     fine, beyond = _refined(done.values, factors, content.shape)
-    # A coarse voxel holds the energy of all its parts, which are lighter by as much.
+    # The dose of a coarse voxel is that of as many voxels.
     outside = (done.outside + beyond) * math.prod(factors)
-    return _Spread(
-        values=fine, outside=outside, emitted_kev=kernel.energy_emitted_kev, absorbed_kev=kernel.energy_absorbed_kev
-    )
+    return [*near, _Spread(values=fine, outside=outside, emitted_kev=0.0,
+                           absorbed_kev=wide.energy_absorbed_kev - kernel.energy_absorbed_kev)]  # fmt: skip
+
+
+def _coarsened(kernel: FloatArray, factors: list[int], half: int) -> FloatArray:
+    """What a kernel gives to coarse voxels from even activity in one of them."""
+    out = kernel / math.prod(factors)
+    for axis, factor in enumerate(factors):
+        shift = np.arange(kernel.shape[axis]) - kernel.shape[axis] // 2
+        block = np.floor_divide(np.arange(factor)[None] + shift[:, None], factor) + half
+        weights = (block[:, :, None] == np.arange(2 * half + 1)).mean(axis=1)
+        out = np.moveaxis(np.tensordot(out, weights, axes=(axis, 0)), -1, axis)
+    return np.asarray(out)
 
 
 def _binned(content: FloatArray, factors: list[int]) -> FloatArray:
