@@ -130,6 +130,7 @@ def test_what_cannot_be_stored_is_refused(tmp_path):
         (dose_of(bare), nowhere, {}, "Frame of Reference"),
         (dose_of(), Dataset(), {}, "StudyInstanceUID"),
         (dose_of(), header(), {"bits": 8}, "bits"),
+        (dose_of(), header(), {"plan_uid": "plan A"}, "plan_uid"),
         (dose_of(Grid(shape=(5, 6, 7), affine=tilted, frame_of_reference_uid=FRAME)), header(), {}, "right angle"),
     ):
         with pytest.raises(InputError, match=says):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
@@ -58,11 +59,6 @@ def write_rtdose(
     bits : of a pixel. 16 keep 1/131070 of the highest dose and every reader takes them; 32 keep all, and some readers fail
     created : creation time; left empty when None, so that equal inputs give equal bytes
 
-    Returns
-    -------
-    Path
-        ``path``.
-
     Raises
     ------
     InputError
@@ -73,42 +69,51 @@ def write_rtdose(
     ----------
     DICOM PS3.3 section C.8.8.3 (RT Dose).
     """
-    if bits not in (16, 32):
-        raise InputError("RT Dose", "bits", bits, "16 or 32")
-    if dose.unit not in _TYPES:
-        raise InputError("RT Dose", "unit", dose.unit, "one of " + ", ".join(_TYPES))
-    grid_spacing_mm(dose.grid)
-    values, grid = _stacked(_checked(dose, log), dose.grid)
+    values, grid = _stacked(_checked(dose, bits, log), dose.grid)
     frame = _frame(source, grid)
     description = series_description or f"fusin {dose.unit} (research use only)"
     seed = derived_uid(
-        str(source.get("StudyInstanceUID", "")), frame, description, comment, grid.affine.tobytes(), values.tobytes(), dose.unit,
-        str(created), str(series_number), plan_uid, str(heterogeneous), str(bits),
+        str(source.get("StudyInstanceUID", "")), frame, description, comment, grid.affine.tobytes(), values.tobytes(),
+        "/".join([dose.unit, str(created), str(series_number), plan_uid, str(heterogeneous), str(bits)]),
     )  # fmt: skip
     ds = study_header(source, log=log)
     _add_series(ds, fitted_text(description, "SeriesDescription", log), series_number, created, seed)
-    ds.FrameOfReferenceUID = frame
-    ds.PositionReferenceIndicator = ""
+    ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = frame, ""
     _add_geometry(ds, grid)
     _add_dose(ds, values, bits)
     ds.DoseType = _TYPES[dose.unit]
     ds.TissueHeterogeneityCorrection = "IMAGE" if heterogeneous else "WATER"
     if comment:
         ds.DoseComment = " ".join(comment.split())[:1024]
+    _add_plan(ds, plan_uid, seed, log)
+    return _saved(ds, Path(path))
+
+
+def _add_plan(ds: Dataset, plan_uid: str, seed: str, log: NoticeLog) -> None:
     if not plan_uid:
         log.info("RTDOSE_WITHOUT_PLAN", "RT Dose must refer to a plan; the UID written is derived and no such object exists",
-                 where=str(path))  # fmt: skip
+                 where="RT Dose")  # fmt: skip
+    if plan_uid and not UID(plan_uid, validation_mode=IGNORE).is_valid:
+        raise InputError("RT Dose", "plan_uid", plan_uid, "a DICOM UID: digits and dots, at most 64")
     plan = Dataset()
     plan.ReferencedSOPClassUID = _RTPLAN_SOP_CLASS
     plan.ReferencedSOPInstanceUID = UID(plan_uid or derived_uid(seed, "plan"))
     ds.ReferencedRTPlanSequence = DicomSequence([plan])
+
+
+def _saved(ds: Dataset, path: Path) -> Path:
     buffer = io.BytesIO()
     ds.save_as(buffer, enforce_file_format=True)
-    return write_bytes_atomically(Path(path), buffer.getbuffer())
+    return write_bytes_atomically(path, buffer.getbuffer())
 
 
-def _checked(dose: Volume, log: NoticeLog) -> FloatArray:
+def _checked(dose: Volume, bits: int, log: NoticeLog) -> FloatArray:
     """Doses as they can be stored."""
+    if bits not in (16, 32):
+        raise InputError("RT Dose", "bits", bits, "16 or 32")
+    if dose.unit not in _TYPES:
+        raise InputError("RT Dose", "unit", dose.unit, "one of " + ", ".join(_TYPES))
+    grid_spacing_mm(dose.grid)
     values = np.array(dose.values, dtype=np.float64)
     missing = np.isnan(values)
     if bool(np.isinf(values).any()) or bool(missing.all()):
