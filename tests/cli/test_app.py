@@ -148,3 +148,13 @@ def test_a_reader_that_has_seen_enough_is_no_failure():
     assert done.stdout.split() == ["{", "0"]
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_a_group_without_a_verb_prints_its_help_in_lines(monkeypatch, capsys):
+    from fusin.cli.app import main
+
+    monkeypatch.setattr(sys, "argv", ["fusin", "assay"])
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Usage: fusin assay")
+    assert any(line.strip().startswith("binding") for line in lines)

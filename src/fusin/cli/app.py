@@ -78,6 +78,10 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as err:
+        if type(err).__name__ == "NoArgsIsHelpError":
+            # A group without a verb is a question, as fusin without one is: its help keeps its lines.
+            typer.echo(str(err))
+            return
         if type(err).__module__.startswith(("click", "typer")) and hasattr(err, "format_message"):
             _leave(f"{err.format_message()} (fusin --help lists the verbs, fusin VERB --help its options)", 2)
         if isinstance(err, (OSError, MemoryError)):
