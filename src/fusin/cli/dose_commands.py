@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from fusin.cli import dose_organ_commands, dose_physics_commands
+from fusin.cli.groups import InputOrVerb
 from fusin.cli.options import JsonFlag, OutOption, StrictFlag, choice, finish
 from fusin.errors import InputError, PartlyFailed
 
@@ -70,24 +70,10 @@ CommonOption = Annotated[
 MassOption = Annotated[float | None, typer.Option("--mass-u-percent", help="Standard uncertainty of every mass.")]
 
 
-class _TableOrVerb(TyperGroup):
+class _TableOrVerb(InputOrVerb):
     """A group whose first word is a table unless it names one of its verbs."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        verb = bool(args) and args[0] in self.commands
-        ctx.meta["fusin.verb"] = verb
-        # A group stops at its first word, because a verb has options of its own; a table has the group's.
-        ctx.allow_interspersed_args = not verb
-        return super().parse_args(ctx, args)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if not ctx.meta.get("fusin.verb"):
-            ctx.fail(f"'{args[0]}' is one word too many: one table, or a verb as the first word")
-        return super().resolve_command(ctx, args)
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        params = super().get_params(ctx)
-        return [p for p in params if p.param_type_name != "argument"] if ctx.meta.get("fusin.verb") else params
+    input_word = "one table"
 
 
 def register(app: typer.Typer) -> None:

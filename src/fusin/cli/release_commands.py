@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from fusin.cli.console import say, talk
+from fusin.cli.groups import InputOrVerb
 from fusin.cli.options import JsonFlag, OutOption, StrictFlag, finish
 from fusin.errors import InputError
 
@@ -47,24 +47,10 @@ NameArgument = Annotated[str | None, typer.Argument(help="One of them, or a site
 _TAMPERED = 1
 
 
-class _BatchOrVerb(TyperGroup):
+class _BatchOrVerb(InputOrVerb):
     """A group whose first word is a batch record unless it names one of its verbs."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        verb = bool(args) and args[0] in self.commands
-        ctx.meta["fusin.verb"] = verb
-        # A group stops at its first word, because a verb has options of its own; a batch record has the group's.
-        ctx.allow_interspersed_args = not verb
-        return super().parse_args(ctx, args)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if not ctx.meta.get("fusin.verb"):
-            ctx.fail(f"'{args[0]}' is one word too many: one batch record, or a verb as the first word")
-        return super().resolve_command(ctx, args)
-
-    def get_params(self, ctx: Any) -> list[Any]:
-        params = super().get_params(ctx)
-        return [p for p in params if p.param_type_name != "argument"] if ctx.meta.get("fusin.verb") else params
+    input_word = "one batch record"
 
 
 def register(app: typer.Typer) -> None:
