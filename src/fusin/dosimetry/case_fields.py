@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
-import math
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from fusin.dosimetry.organs import log_normal
 from fusin.errors import InputError
 from fusin.stats.results import Estimate
+from fusin.tabular.toml_fields import TomlFields, read_toml, shown
 
 __all__ = ["CaseFields", "estimate_from", "read_case"]
 
@@ -25,15 +22,7 @@ def read_case(path: Path) -> CaseFields:
     InputError
         For a missing file, text that is not UTF-8 and text that is no TOML, with the line.
     """
-    if not path.is_file():
-        raise InputError(path.name, "file", "a folder" if path.is_dir() else "nothing", "a TOML file that exists")
-    try:
-        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-        return CaseFields(tomllib.loads(text), path.name)
-    except UnicodeDecodeError as err:
-        raise InputError(path.name, "text", f"byte {err.object[err.start]:#04x} at {err.start}", "UTF-8 text") from err
-    except (tomllib.TOMLDecodeError, RecursionError) as err:
-        raise InputError(path.name, "TOML", str(err).splitlines()[0], "a readable TOML document") from err
+    return CaseFields(read_toml(path), path.name)
 
 
 def estimate_from(
@@ -64,54 +53,12 @@ def estimate_from(
     return log_normal(value, u_percent / 100.0, level=level, n=1, method="stated standard uncertainty, log-normal")
 
 
-class CaseFields:
-    """One table of a TOML document.
-
-    Parameters
-    ----------
-    values : the table
-    where : file and table for messages
-    """
-
-    def __init__(self, values: Any, where: str) -> None:
-        if not isinstance(values, Mapping):
-            raise InputError(where, "table", type(values).__name__, "a table of fields")
-        self.where = where
-        self._values, self._asked = dict(values), set[str]()
+class CaseFields(TomlFields):
+    """One table of a TOML document; see :class:`fusin.tabular.toml_fields.TomlFields`."""
 
     def names(self) -> tuple[str, ...]:
         """Names of the fields that are there."""
         return tuple(self._values)
-
-    def take(self, name: str) -> Any:
-        """The value as it stands, or None."""
-        self._asked.add(name)
-        return self._values.get(name)
-
-    def number(
-        self, name: str, *, above: float | None = None, least: float | None = None, most: float | None = None
-    ) -> float | None:
-        """A finite number within its limits, or None when absent.
-
-        Raises
-        ------
-        InputError
-            For anything else.
-        """
-        value = self.take(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise InputError(self.where, name, _shown(value), "a plain number")
-        if above is not None and not value > above:
-            raise InputError(self.where, name, value, f"a number above {above:g}")
-        if least is not None and value < least:
-            raise InputError(self.where, name, value, f"at least {least:g}")
-        if most is not None and value > most:
-            raise InputError(
-                self.where, name, value, f"at most {most:g}" + ("; this looks like a percentage" if most == 1 else "")
-            )
-        return float(value)
 
     def needed(self, name: str, **limits: float) -> float:
         """A number that has to be there; see `number`."""
@@ -121,26 +68,14 @@ class CaseFields:
         return value
 
     def text(self, name: str, *, required: bool = False) -> str:
-        """Text (a number counts as its digits), empty when absent.
-
-        Raises
-        ------
-        InputError
-            For another type, and when it is required and absent.
-        """
-        value = self.take(name)
-        if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
-            raise InputError(self.where, name, _shown(value), "text")
-        text = str(value).strip() if value is not None else ""
-        if required and not text:
-            raise InputError(self.where, name, "nothing", "a value")
-        return text
+        """Text, empty when absent; see ``stated_text``."""
+        return self.stated_text(name, required=required)
 
     def flag(self, name: str) -> bool | None:
         """True, False, or None when absent."""
         value = self.take(name)
         if value is not None and not isinstance(value, bool):
-            raise InputError(self.where, name, _shown(value), "true or false")
+            raise InputError(self.where, name, shown(value), "true or false")
         return value
 
     def day(self, name: str) -> dt.date | None:
@@ -159,7 +94,7 @@ class CaseFields:
         try:
             return dt.date.fromisoformat(str(value)[:10])
         except ValueError as err:
-            raise InputError(self.where, name, _shown(value), "an ISO date such as 2026-01-31") from err
+            raise InputError(self.where, name, shown(value), "an ISO date such as 2026-01-31") from err
 
     def estimate(self, name: str, *, zero: bool = False) -> Estimate | None:
         """A number with ``NAME_low`` and ``NAME_high``, or ``NAME_u_percent``, or neither; None when absent.
@@ -197,23 +132,3 @@ class CaseFields:
             return None
         self._asked.add(name)
         return folder / value
-
-    def finish(self) -> None:
-        """Refuse fields that nothing asked for.
-
-        Raises
-        ------
-        InputError
-            With the nearest field that exists.
-        """
-        for name in self._values:
-            if name not in self._asked:
-                near = difflib.get_close_matches(name, sorted(self._asked), n=1, cutoff=0.6)
-                known = f"{near[0]} instead" if near else "one of " + ", ".join(sorted(self._asked))
-                raise InputError(self.where, "field", name, known)
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, (list, dict)):
-        return type(value).__name__
-    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import math
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from fusin.radiopharmacy.moments import moment
 from fusin.tabular.files import load
 from fusin.tabular.rows import rows_of
 from fusin.tabular.schema import Schema
+from fusin.tabular.toml_fields import TomlFields, read_toml, shown
 
 __all__ = ["ACTIVITY_UNITS", "Fields", "bound", "csv_fields", "existing_mbq", "read_toml"]
 
@@ -27,67 +27,8 @@ ACTIVITY_UNITS = {"mbq": 1.0, "gbq": 1000.0, "kbq": 1e-3, "bq": 1e-6, "mci": 37.
 _LEAST_MBQ, _MOST_MBQ = 1e-12, 1e12
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The document of a TOML file.
-
-    Raises
-    ------
-    InputError
-        For a missing file, text that is not UTF-8 and text that is no TOML, with the line.
-    """
-    if not path.is_file():
-        raise InputError(path.name, "file", "nothing", "a TOML file that exists")
-    try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
-    except UnicodeDecodeError as err:
-        raise InputError(path.name, "text", f"byte {err.object[err.start]:#04x} at {err.start}", "UTF-8 text") from err
-    except (tomllib.TOMLDecodeError, RecursionError) as err:
-        raise InputError(path.name, "TOML", str(err).splitlines()[0], "a readable TOML document") from err
-
-
-class Fields:
-    """One table of a TOML document.
-
-    Parameters
-    ----------
-    values : the table
-    where : file and table for messages
-    """
-
-    def __init__(self, values: Any, where: str) -> None:
-        if not isinstance(values, Mapping):
-            raise InputError(where, "table", type(values).__name__, "a table of fields")
-        self.where = where
-        self._values, self._asked = dict(values), set[str]()
-
-    def take(self, name: str) -> Any:
-        """The value as it stands, or None."""
-        self._asked.add(name)
-        return self._values.get(name)
-
-    def number(
-        self, name: str, *, above: float | None = None, least: float | None = None, most: float | None = None
-    ) -> float | None:
-        """A finite number within its limits, or None when absent.
-
-        Raises
-        ------
-        InputError
-            For anything else.
-        """
-        value = self.take(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise InputError(self.where, name, _shown(value), "a plain number")
-        if above is not None and not value > above:
-            raise InputError(self.where, name, value, f"a number above {above:g}")
-        if least is not None and value < least:
-            raise InputError(self.where, name, value, f"at least {least:g}")
-        if most is not None and value > most:
-            hint = "; this looks like a percentage" if most == 1.0 else ""
-            raise InputError(self.where, name, value, f"at most {most:g}{hint}")
-        return float(value)
+class Fields(TomlFields):
+    """One table of a TOML document or a row of a table; see :class:`fusin.tabular.toml_fields.TomlFields`."""
 
     def activity_mbq(self, stem: str, *, zero: bool = False) -> float | None:
         """An activity in MBq from the one field ``stem_mbq``, ``_gbq``, ``_kbq``, ``_bq``, ``_mci`` or ``_uci`` that is there.
@@ -109,7 +50,7 @@ class Fields:
             if stem in self._values:
                 needed = " or ".join(f"{stem}_{u}" for u in ("mbq", "gbq", "mci"))
                 raise InputError(
-                    self.where, stem, _shown(self._values[stem]), f"a unit in the name of the field: {needed}"
+                    self.where, stem, shown(self._values[stem]), f"a unit in the name of the field: {needed}"
                 )
             return None
         name, factor = found[0]
@@ -126,20 +67,8 @@ class Fields:
         return int(value)
 
     def text(self, name: str, *, required: bool = False) -> str | None:
-        """Text (a number counts as its digits), or None when absent.
-
-        Raises
-        ------
-        InputError
-            For another type, and when it is required and absent.
-        """
-        value = self.take(name)
-        if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
-            raise InputError(self.where, name, _shown(value), "text")
-        text = str(value).strip() if value is not None else ""
-        if required and not text:
-            raise InputError(self.where, name, "nothing", "a value")
-        return text or None
+        """Text, or None when absent; see ``stated_text``."""
+        return self.stated_text(name, required=required) or None
 
     def word(self, name: str, allowed: tuple[str, ...]) -> str | None:
         """One of the allowed words, or None when absent."""
@@ -171,24 +100,6 @@ class Fields:
             listed = value if isinstance(value, list) else [] if value is None else [value]
             for number, one in enumerate(listed, start=1):
                 yield f"{self.where}, {name} {number}", one
-
-    def finish(self, hints: Mapping[str, str] | None = None) -> None:
-        """Refuse fields that nothing asked for.
-
-        Parameters
-        ----------
-        hints : what is needed instead, for fields that are easily thought to exist
-
-        Raises
-        ------
-        InputError
-            With the nearest field that exists.
-        """
-        for name in self._values:
-            if name not in self._asked:
-                near = difflib.get_close_matches(name, sorted(self._asked), n=1, cutoff=0.6)
-                known = f"{near[0]} instead" if near else "one of " + ", ".join(sorted(self._asked))
-                raise InputError(self.where, "field", name, (hints or {}).get(name, known))
 
 
 def csv_fields(
@@ -269,11 +180,5 @@ def bound(value: Any, where: str, field: str) -> float:
     except (TypeError, ValueError):
         found = math.nan
     if not (math.isfinite(found) and found >= 0):
-        raise InputError(where, field, _shown(value), "a number, zero or more, or a bound such as <15")
+        raise InputError(where, field, shown(value), "a number, zero or more, or a bound such as <15")
     return found
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, (list, dict)):
-        return type(value).__name__
-    return value.isoformat() if hasattr(value, "isoformat") else value
