@@ -117,7 +117,7 @@ class ImagePoint:
     correction : what the decay correction was and what was done
     scaling : how stored values became activity concentration
     dead_time : factor that was applied, with its uncertainty; None without one
-    counts_per_mbq_ml : counts that one MBq/mL gives in a voxel, for images in counts; None for others
+    counts_per_mbq : counts that one MBq gives in the image, for images in counts; None for others
     regions : outlines drawn on this image alone; they go before those of the study
     measured : moment to which the concentration belongs, None where only hours after injection were stated
     duration_s : of the acquisition, None where it is not known
@@ -131,7 +131,7 @@ class ImagePoint:
     correction: str
     scaling: str = ""
     dead_time: Measured | None = None
-    counts_per_mbq_ml: float | None = None
+    counts_per_mbq: float | None = None
     regions: tuple[Region, ...] = ()
     measured: datetime | None = None
     duration_s: float | None = None
