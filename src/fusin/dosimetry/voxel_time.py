@@ -66,6 +66,7 @@ _INTEGRALS = {"MBq/ml": "MBq.h/ml", "Gy/h": "Gy"}
 _RATE = re.compile(r"lambda_\d+_per_h")
 _APART, _SLIVER = 0.1, 1e-3
 _GRID = 4000
+_ALL = (slice(None), slice(None), slice(None))
 
 
 class TimedVolume(Protocol):
@@ -116,10 +117,11 @@ class VoxelIntegral:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Share:
-    """What one curve holds: fractions of voxels of its own, fractions that a smaller region took, and how much lies on the grid."""
+    """What one curve holds: within a box, fractions of voxels of its own and fractions that smaller regions took."""
 
     name: str
     integral: RegionIntegral
+    box: tuple[slice, slice, slice]
     own: FloatArray
     taken: FloatArray
     inside: float = 1.0
@@ -171,7 +173,7 @@ def integrate_voxels(
         t_eff = Volume(values=math.log(2.0) / rates, grid=grid, unit="h")
         _say_rates(held, borrowed, values.size, log)
     tia = Volume(values=values, grid=grid, unit=_INTEGRALS[ordered[0].volume.unit])
-    sums = {s.name: float(np.nansum((s.own + s.taken) * values)) * grid.voxel_volume_ml for s in shares}
+    sums = {s.name: float(np.nansum((s.own + s.taken) * values[s.box])) * grid.voxel_volume_ml for s in shares}
     if tia.unit == "MBq.h/ml" and method != "region":
         _compare(shares, sums, log)
     return VoxelIntegral(tia=tia, method=method, t_eff_h=t_eff, sums=sums, times_h=used, at_physical_decay=held,
@@ -255,25 +257,38 @@ def _shares(
     free = np.ones(grid.shape)
     found: list[_Share] = []
     for one in sorted(regions, key=lambda r: r.region.volume_ml):
-        part = np.minimum(partial_volumes_ml(one.region, grid) / grid.voxel_volume_ml, 1.0)
-        own = np.minimum(part, free)
+        whole = np.minimum(partial_volumes_ml(one.region, grid) / grid.voxel_volume_ml, 1.0)
+        box = _box(whole)
+        part, left = whole[box], free[box]
+        own = np.minimum(part, left)
         # Of what others hold of a voxel, the part that lies in this region too.
         with np.errstate(divide="ignore", invalid="ignore"):
-            taken = np.where(free < 1.0, (part - own) / (1.0 - free), 0.0)
+            taken = np.where(left < 1.0, (part - own) / (1.0 - left), 0.0)
         shared = float((part - own).sum()) * grid.voxel_volume_ml
-        if shared > 1e-6 * one.region.volume_ml:
+        if shared > _SLIVER * one.region.volume_ml:
             log.info("REGIONS_SHARE_VOXELS", f"{shared:.3g} mL of {one.region.name} belong to smaller regions as well; these took "
                      "them with their own curves", where=one.region.name, raw=one.region.volume_ml, used=shared)  # fmt: skip
-        free = free - own
+        free[box] = left - own
         inside = min(float(part.sum()) * grid.voxel_volume_ml / one.region.volume_ml, 1.0) if one.region.voxels else 0.0
         if inside < 1.0 - _SLIVER:
             log.warning("REGION_OUTSIDE_GRID", f"{100 * (1 - inside):.1f} % of the region lies outside of the images; "
                         "that part of its integral is in no voxel", where=one.region.name, raw=1.0, used=inside)  # fmt: skip
-        found.append(_Share(name=one.region.name, integral=one.integral, own=own, taken=np.clip(taken, 0.0, 1.0),
+        found.append(_Share(name=one.region.name, integral=one.integral, box=box, own=own, taken=np.clip(taken, 0.0, 1.0),
                             inside=inside if inside < 1.0 - _SLIVER else 1.0))  # fmt: skip
     if remainder is not None:
-        found.append(_Share(name="", integral=remainder, own=np.maximum(free, 0.0), taken=np.zeros(grid.shape)))
+        found.append(
+            _Share(name="", integral=remainder, box=_ALL, own=np.maximum(free, 0.0), taken=np.zeros((1, 1, 1)))
+        )
     return found
+
+
+def _box(values: FloatArray) -> tuple[slice, slice, slice]:
+    """Bounds of what is not zero."""
+    spans = []
+    for axis in range(3):
+        hits = np.flatnonzero(values.any(axis=tuple(a for a in range(3) if a != axis)))
+        spans.append(slice(int(hits[0]), int(hits[-1]) + 1) if hits.size else slice(0, 0))
+    return spans[0], spans[1], spans[2]
 
 
 def _nearest(times: FloatArray, wanted: float) -> int:
@@ -288,9 +303,10 @@ def _by_region(
     for share in shares:
         at = _nearest(times, mean_time_h(share.integral))
         name = share.name or "the remainder"
-        activity = float((share.own * stack[at]).sum()) * volume_ml
+        image = stack[at][share.box]
+        activity = float((share.own * image).sum()) * volume_ml
         whole = (share.integral.tia_mbq_h.value or 0.0) * share.inside
-        rest = whole - float((share.taken * values).sum()) * volume_ml
+        rest = whole - float((share.taken * values[share.box]).sum()) * volume_ml
         if not activity > 0:
             if not bool((share.own > 0).any()):
                 continue
@@ -299,9 +315,9 @@ def _by_region(
         if not rest > 0:
             log.warning("SHARED_VOXELS_EXCEED_REGION", f"the smaller regions within {name} hold more than its own integral of "
                         f"{whole:.4g} MBq h; its other voxels took their part of it", where=name, raw=whole, used=rest)  # fmt: skip
-            both = float(((share.own + share.taken) * stack[at]).sum()) * volume_ml
+            both = float(((share.own + share.taken) * image).sum()) * volume_ml
             rest = whole * activity / both if both > 0 else whole
-        values += share.own * stack[at] * (rest / activity)
+        values[share.box] += share.own * image * (rest / activity)
         used[share.name] = float(times[at])
     return values, used
 
@@ -317,9 +333,9 @@ def _by_trapezoids(
     weights[1:] += steps / 2.0
     weights[0] += times[0] * (0.5 if start == "zero" else 1.0)
     values = sum((w * image for w, image in zip(weights[1:], stack[1:], strict=True)), weights[0] * stack[0])
-    tail = sum(
-        (share.own * remaining_h(share.integral, float(times[-1])) for share in shares), np.zeros(stack[0].shape)
-    )
+    tail = np.zeros(stack[0].shape)
+    for share in shares:
+        tail[share.box] += share.own * remaining_h(share.integral, float(times[-1]))
     return np.asarray(values + tail * stack[-1])
 
 
@@ -369,7 +385,7 @@ def _borrowed(shares: Sequence[_Share], stack: Sequence[FloatArray], times: Floa
         else:
             rates, amplitudes = terms
             hours = float((amplitudes / rates).sum() / (amplitudes * np.exp(-rates * times[at])).sum())
-        values += share.own * stack[at] * hours
+        values[share.box] += share.own * stack[at][share.box] * hours
     return values
 
 
@@ -391,5 +407,5 @@ def _compare(shares: Sequence[_Share], sums: Mapping[str, float], log: NoticeLog
         ratio = sums[share.name] / whole
         if abs(ratio - 1.0) > _APART:
             log.warning("VOXEL_SUM_DIFFERS", f"the voxels of {share.name} add up to {sums[share.name]:.4g} MBq h, "
-                        f"{100 * ratio:.0f} % of its curve (recovery, noise, or a curve that does not fit its voxels)", where=share.name, raw=whole,
-                        used=sums[share.name])  # fmt: skip
+                        f"{100 * ratio:.0f} % of its curve (recovery, noise, or a curve that does not fit its voxels)",
+                        where=share.name, raw=whole, used=sums[share.name])  # fmt: skip
