@@ -120,8 +120,11 @@ def region_share(region: Region, grid: Grid) -> RegionShare:
         keys.append(np.ravel_multi_index(tuple(voxel[ok].T), grid.shape))
     flat, counts = np.unique(np.concatenate(keys), return_counts=True)
     total = inside.shape[0] * int(parts.prod())
-    return RegionShare(index=np.stack(np.unravel_index(flat, grid.shape), axis=1), volume_ml=np.asarray(counts * part_ml, dtype=np.float64),
-                       outside=lost / total if total else 0.0)  # fmt: skip
+    return RegionShare(
+        index=np.stack(np.unravel_index(flat, grid.shape), axis=1),
+        volume_ml=np.asarray(counts * part_ml, dtype=np.float64),
+        outside=lost / total if total else 0.0,
+    )
 
 
 def region_curve(study: ImageStudy, region: Region | str, *, log: NoticeLog) -> RegionTimes:
