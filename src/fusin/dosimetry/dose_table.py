@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "MARROW_NAME",
     "TIME_ACTIVITY_TABLE",
     "DecayCorrection",
     "DoseOptions",
@@ -68,7 +69,8 @@ _UNITS: Mapping[str, tuple[str, Mapping[str, float]]] = {
     "mass": ("mass_g", _MASSES),
 }
 _HEADER = re.compile(r"(time|activity|uncertainty|mass)[\s_]*[\[(]?\s*([a-zµμ]+)\s*[\])]?")
-_MARROW = re.compile(r"marrow|knochenmark|vertebra")
+MARROW_NAME = re.compile(r"marrow|knochenmark|vertebra")
+"""Names of regions whose dose no sphere describes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -376,7 +378,7 @@ def _dose(
     """Self-dose of a sphere of the region's mass, or why there is none."""
     if mass_g is None:
         return None, "no mass_g"
-    if _MARROW.search(name.casefold()):
+    if MARROW_NAME.search(name.casefold()):
         return None, "the skeleton is no sphere: marrow dose needs fusin dose marrow"
     from fusin.dosimetry.spheres import sphere_s
 
