@@ -137,7 +137,7 @@ def read_image_header(series: Series, options: ImageOptions, log: NoticeLog) -> 
     starts = [f.acquisition for f in frames if f.acquisition is not None]
     return ImageHeader(
         series=series, where=where, header=replace(header, decay_correction=correction, frames=frames),
-        correction_words=words, nuclide=header_nuclide(header), administered_mbq=_administered(header, where, log),
+        correction_words=words, nuclide=header_nuclide(header), administered_mbq=_administered(header, series.modality, where, log),
         patient=series.text(Tag.PATIENT_ID), zone=parse_zone(header.timezone), begun=min(starts, default=header.series_start),
         duration_s=duration,
     )  # fmt: skip
@@ -172,15 +172,17 @@ def _correction(
     )  # fmt: skip
 
 
-def _administered(header: SuvHeader, where: str, log: NoticeLog) -> float | None:
-    """Radionuclide Total Dose (0018,1074) in MBq: NM objects state MBq and PET objects Bq, and the size tells them apart."""
+def _administered(header: SuvHeader, modality: str, where: str, log: NoticeLog) -> float | None:
+    """Radionuclide Total Dose (0018,1074) in MBq: NM objects state MBq and PET objects Bq, and the size tells which was meant."""
     dose = header.dose
     if dose is None or not math.isfinite(dose) or dose <= 0:
         return None
-    if dose >= _BQ_FROM:
-        return dose / 1e6
-    log.info("DOSE_IN_MBQ", f"Radionuclide Total Dose {dose:g} is read as MBq", where=where, raw=dose, used=dose)
-    return dose
+    becquerel = dose >= _BQ_FROM
+    activity = dose / 1e6 if becquerel else dose
+    if becquerel == (modality == "NM") and not header.enhanced:
+        log.adapted("ADMINISTERED_UNIT", f"Radionuclide Total Dose (0018,1074) {dose:g} is read as {'Bq' if becquerel else 'MBq'}, "
+                    f"{activity:g} MBq", where=where, raw=dose, used=activity)  # fmt: skip
+    return activity
 
 
 def agree(headers: Sequence[ImageHeader], options: ImageOptions, log: NoticeLog) -> Agreed:

@@ -1,0 +1,211 @@
+"""One study from images: in order of time, with regions, notes and a CT, or one sentence that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from fusin.dosimetry.image_headers import Agreed
+from fusin.dosimetry.image_notes import check_names, read_region_notes
+from fusin.dosimetry.image_points import ImageOptions, ImagePoint, ImageStudy, RegionNotes, require_one_frame
+from fusin.errors import Ambiguous, InputError, MissingValue, NotComputable
+from fusin.imaging.mask_sources import referenced_series_uid
+from fusin.imaging.masks import read_regions
+from fusin.imaging.series import Catalogue
+from fusin.imaging.volume import Grid, Region, Volume
+from fusin.provenance import NoticeLog
+
+__all__ = ["Found", "assemble", "in_order"]
+
+# Two images that start closer together than this are two reconstructions of one scan.
+_ONE_SCAN_H = 1.0 / 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Found:
+    """What was read beside the images.
+
+    Attributes
+    ----------
+    region_files : files of regions; several only where each belongs to one image
+    notes : stated in the description of the study
+    ct : in Hounsfield units, or None
+    source_headers : pydicom data set of one image, or None
+    inputs : files that were read
+    catalogue : of the folder, or None
+    own_regions : outlines by name of image
+    """
+
+    region_files: tuple[Path, ...] = ()
+    notes: Mapping[str, RegionNotes] | None = None
+    ct: Volume | None = None
+    source_headers: Any = None
+    inputs: tuple[Path, ...] = ()
+    catalogue: Catalogue | None = None
+    own_regions: Mapping[str, Path] | None = None
+
+
+def in_order(points: Sequence[ImagePoint]) -> tuple[ImagePoint, ...]:
+    """Images in order of time.
+
+    Raises
+    ------
+    NotComputable
+        ``IMAGES_AT_SAME_TIME``, naming both.
+    """
+    ordered = tuple(sorted(points, key=lambda p: p.time_h))
+    for first, second in pairwise(ordered):
+        if second.time_h - first.time_h < _ONE_SCAN_H:
+            raise NotComputable(
+                "one set of images", f"{first.where} and {second.where} were both measured {first.time_h:.2f} h after injection",
+                "one reconstruction of each scan (--series names those to read)", "IMAGES_AT_SAME_TIME",
+            )  # fmt: skip
+    return ordered
+
+
+def assemble(
+    points: Sequence[ImagePoint], agreed: Agreed, options: ImageOptions, found: Found, log: NoticeLog
+) -> ImageStudy:
+    """Join images, regions and notes.
+
+    Parameters
+    ----------
+    points : quantitative images in any order
+    agreed : what they share
+    options : the user's
+    found : what was read beside them
+    log : receives notices
+
+    Raises
+    ------
+    NotComputable
+        ``IMAGES_AT_SAME_TIME``, ``FRAMES_DIFFER``, ``REGIONS_MISSING``, ``SEVERAL_REGION_FILES``.
+    """
+    ordered = in_order(points)
+    ordered, ct, frames = _registered(ordered, found.ct, options, log)
+    files = (options.regions,) if options.regions is not None else found.region_files
+    regions: tuple[Region, ...] = ()
+    if found.own_regions:
+        ordered = tuple(
+            replace(p, regions=_read(found.own_regions[p.where], (p.volume.grid,), found, log))
+            if p.where in found.own_regions
+            else p
+            for p in ordered
+        )
+    if len(files) == 1:
+        regions = _read(files[0], _grids(ordered, ct, files[0], found), found, log)
+    elif len(files) > 1:
+        ordered = _one_each(ordered, files, found, log)
+    own = any(p.regions for p in ordered)
+    if not regions and not own:
+        raise MissingValue("a dose from images", "there are no regions", "--regions with a DICOM SEG, an RT Structure Set or a "
+                           "NIfTI label map", "REGIONS_MISSING")  # fmt: skip
+    if options.registered:
+        first = ordered[0].volume.frame_of_reference_uid
+        regions = tuple(_in_frame(r, first) if r.grid.frame_of_reference_uid in frames else r for r in regions)
+    if not own:
+        require_one_frame(ordered)
+    _say_unknown_frames(ordered, log)
+    notes = dict(found.notes or {})
+    if options.notes is not None:
+        notes |= read_region_notes(options.notes, log)
+    names = [r.name for r in regions] + [r.name for p in ordered for r in p.regions]
+    check_names(notes, names, log, where=str(options.notes.name) if options.notes is not None else "regions")
+    more = [f for f in (*files, options.notes, *(found.own_regions or {}).values()) if f is not None]
+    return ImageStudy(
+        points=ordered, nuclide=agreed.nuclide.name, administered_mbq=agreed.administered_mbq, injected=agreed.injected,
+        regions=regions, notes=notes, ct=ct, source_headers=found.source_headers,
+        inputs=tuple(dict.fromkeys((*found.inputs, *more))), recovery=options.recovery,
+        random_u=None if options.random_u_percent is None else options.random_u_percent / 100.0, fwhm_mm=options.fwhm_mm,
+    )  # fmt: skip
+
+
+def _registered(
+    points: tuple[ImagePoint, ...], ct: Volume | None, options: ImageOptions, log: NoticeLog
+) -> tuple[tuple[ImagePoint, ...], Volume | None, frozenset[str]]:
+    """Images in the first one's frame where the user says that they were registered, and the frames that they had."""
+    frames = frozenset(p.volume.frame_of_reference_uid for p in points) - {""}
+    if not options.registered or len(frames) < 2:
+        return points, ct, frames
+    first = next(p.volume.frame_of_reference_uid for p in points if p.volume.frame_of_reference_uid)
+    log.adapted("FRAMES_TAKEN_AS_ONE", f"{len(frames)} frames of reference were taken as one, because the images are stated to be "
+                "registered", raw=sorted(frames), used=first)  # fmt: skip
+    moved = tuple(replace(p, volume=_volume_in(p.volume, first)) for p in points)
+    if ct is not None and ct.frame_of_reference_uid in frames:
+        ct = _volume_in(ct, first)
+    return moved, ct, frames
+
+
+def _volume_in(volume: Volume, frame: str) -> Volume:
+    grid = Grid(shape=volume.grid.shape, affine=volume.grid.affine, frame_of_reference_uid=frame)
+    return Volume(values=volume.values, grid=grid, unit=volume.unit)
+
+
+def _in_frame(region: Region, frame: str) -> Region:
+    grid = Grid(shape=region.grid.shape, affine=region.grid.affine, frame_of_reference_uid=frame)
+    return replace(region, grid=grid)
+
+
+def _grids(points: Sequence[ImagePoint], ct: Volume | None, file: Path, found: Found) -> tuple[Grid, ...]:
+    """Grids on which contours may be filled, the one they were drawn on first."""
+    drawn = referenced_series_uid(file)
+    series = found.catalogue.series if found.catalogue is not None else ()
+    known = [s.stack.grid for s in series if drawn and s.uid == drawn and s.stack is not None]
+    return (*known, *([ct.grid] if ct is not None else []), *(p.volume.grid for p in points))
+
+
+def _read(file: Path, grids: Sequence[Grid], found: Found, log: NoticeLog) -> tuple[Region, ...]:
+    """Regions of a file; contours, which have no grid of their own, on the first grid of their frame."""
+    try:
+        return read_regions(file, log=log)
+    except InputError as err:
+        if err.field != "grid":
+            raise
+    refused: InputError | None = None
+    for grid in grids:
+        own = NoticeLog(strict=log.strict)
+        try:
+            regions = read_regions(file, grid=grid, log=own)
+        except InputError as err:
+            if not err.field.startswith("Frame of Reference"):
+                raise
+            refused = refused or err
+            continue
+        log.extend(own)
+        return regions
+    raise NotComputable(
+        "the activity of regions",
+        f"the contours of {file.name} lie in a frame of reference of no image ({refused})",
+        "images registered to the frame of the contours, or contours drawn on the images", "FRAMES_DIFFER",
+    )  # fmt: skip
+
+
+def _one_each(
+    points: Sequence[ImagePoint], files: Sequence[Path], found: Found, log: NoticeLog
+) -> tuple[ImagePoint, ...]:
+    """Several files of regions, each in the frame of one image."""
+    frames = {p.volume.frame_of_reference_uid: p for p in points}
+    listed = ", ".join(f.name for f in files)
+    apart = Ambiguous("the regions", f"there are {len(files)} files of regions: {listed}", "one of them, named with --regions, or "
+                      "one in the frame of reference of each image", "SEVERAL_REGION_FILES")  # fmt: skip
+    if len(frames) < len(points) or "" in frames:
+        raise apart
+    out = dict(frames)
+    for file in files:
+        regions = _read(file, tuple(p.volume.grid for p in points), found, log)
+        uids = {r.grid.frame_of_reference_uid for r in regions}
+        uid = uids.pop() if len(uids) == 1 else ""
+        if uid not in out or out[uid].regions:
+            raise apart
+        out[uid] = replace(out[uid], regions=regions)
+    return tuple(out[p.volume.frame_of_reference_uid] for p in points)
+
+
+def _say_unknown_frames(points: Sequence[ImagePoint], log: NoticeLog) -> None:
+    unknown = [p.where for p in points if not p.volume.frame_of_reference_uid]
+    if unknown and len(points) > 1:
+        log.info("FRAME_UNKNOWN", f"{len(unknown)} of {len(points)} images state no frame of reference (NIfTI has none) and were "
+                 "taken to lie in that of the others", raw=unknown)  # fmt: skip
