@@ -43,7 +43,7 @@ FORMS: Mapping[Form, str] = {
 
 _VIEWS = 64
 _DECAY: Mapping[str, DecayReference] = {"pet-none": "NONE", "pet-start": "START", "pet-admin": "ADMIN"}
-_CORRECTED = ["UNIF", "ATTN", "SCAT", "COR"]
+_NM_TAGS = {"CorrectedImage": ["UNIF", "ATTN", "SCAT", "COR"], "DecayCorrection": "NONE"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +103,27 @@ def write_therapy_patient(folder: Path, patient: TherapyPatient, *, form: Form =
 
 def regions_csv(patient: TherapyPatient) -> str:
     """Kind, mass and recovery of each region, as ``fusin dose images --notes`` reads them."""
-    u = therapy_facts()["spect"]["insert_u_percent"] / 100.0
-    rows: list[list[object]] = [["name", "kind", "mass_g", "mass_u_g", "density_g_ml", "recovery", "recovery_u"]]
+    u, biology = therapy_facts()["spect"]["insert_u_percent"] / 100.0, therapy_facts()["biology"]
+    rows: list[list[object]] = [
+        [
+            "name",
+            "kind",
+            "mass_g",
+            "mass_u_g",
+            "density_g_ml",
+            "recovery",
+            "recovery_u",
+            "alpha_beta_gy",
+            "repair_half_time_h",
+        ]
+    ]
     for region in patient.regions:
         part, recovery = patient.compartments[region.name], patient.recovery[region.name]
-        mass_u = _MASS_U[part.kind] * part.mass_g
-        rows.append([region.name, part.kind, f"{part.mass_g:.4g}", f"{mass_u:.2g}", f"{part.density_g_ml:g}", f"{recovery:.4f}",
-                     f"{u * recovery:.4f}"])  # fmt: skip
+        known = (
+            [biology["alpha_beta_gy"], biology["repair_half_time_h"]] if region.name in biology["regions"] else ["", ""]
+        )
+        rows.append([region.name, part.kind, f"{part.mass_g:.4g}", f"{_MASS_U[part.kind] * part.mass_g:.2g}",
+                     f"{part.density_g_ml:g}", f"{recovery:.4f}", f"{u * recovery:.4f}", *known])  # fmt: skip
     return _csv(rows)
 
 
@@ -189,12 +203,14 @@ def _nm(images: Path, patient: TherapyPatient, index: int, form: Form) -> Path:
         volume = Volume(values=concentration * 1e6, grid=patient.grid, unit="Bq/ml")
     else:
         factor = therapy_facts()["spect"]["calibration_cps_per_mbq"]
-        counts = np.rint(concentration * patient.grid.voxel_volume_ml * factor * patient.duration_s)
+        expected = concentration * patient.grid.voxel_volume_ml * factor * patient.duration_s
+        # What rounding takes from one voxel goes to the next: half a count is much where few were counted.
+        counts = np.diff(np.rint(np.cumsum(expected.ravel())), prepend=0.0).reshape(expected.shape)
         volume = Volume(values=counts, grid=patient.grid, unit="{counts}")
     return write_nm(
         images / f"SPECT_{index + 1}.dcm", volume, study=_study(patient, index), injection=_injection(patient),
         acquisition_start=patient.start(index), seed_uid=_seed(patient), frame_duration_s=patient.duration_s / _VIEWS,
-        description=_label(patient, index), series_number=10 + index, tags={"CorrectedImage": _CORRECTED, "DecayCorrection": "NONE"},
+        description=_label(patient, index), series_number=10 + index, tags=_NM_TAGS,
     )  # fmt: skip
 
 

@@ -219,7 +219,7 @@ def make_therapy_patient(*, seed: int = 0, study: TherapyStudy | None = None) ->
         images.append(Volume(values=image * np.float32(factor), grid=body.spect, unit="MBq/ml"))
     return TherapyPatient(
         spect=tuple(images), times_h=times, duration_s=duration, ct=body.ct, regions=body.regions, compartments=compartments,
-        shares=body.shares, recovery=_recovery(body, chosen.blur), blood=_samples(compartments["blood"], streams[-1]),
+        shares=body.shares, recovery=_recovery(chosen.blur), blood=_samples(compartments["blood"], streams[-1]),
         calibration_factor=factor, injected=chosen.injected, nuclide=name, administered_mbq=given, seed=seed,
     )  # fmt: skip
 
@@ -396,9 +396,10 @@ def _camera(sharp: FloatVolume, grid: Grid, blur: float) -> FloatVolume:
     return np.asarray(wide + narrow, np.float32)
 
 
-def _recovery(body: _Body, blur: float) -> dict[str, float]:
+@cache
+def _recovery(blur: float) -> Mapping[str, float]:
     """Apparent content of an insert within its outline, over the true one, in an even background."""
-    camera, lesions = therapy_facts()["spect"], {row["name"] for row in therapy_facts()["lesion"]}
+    body, camera, lesions = _painted(), therapy_facts()["spect"], {row["name"] for row in therapy_facts()["lesion"]}
     filled = np.minimum(sum(np.minimum(v, 1.0) for v in body.shares.values()), 1.0)
     found = {}
     for region in body.regions:
