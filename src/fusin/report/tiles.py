@@ -14,7 +14,17 @@ from fusin.report.mip import trace
 from fusin.report.png import data_uri, palette_png
 from fusin.report.svg import Canvas, path_data, short
 
-__all__ = ["SOFT_TISSUE_HU", "Mark", "pet_colour_bar", "three_planes"]
+__all__ = [
+    "GREY",
+    "PLANES",
+    "SOFT_TISSUE_HU",
+    "Mark",
+    "Plane",
+    "contiguous",
+    "display_levels",
+    "pet_colour_bar",
+    "three_planes",
+]
 
 SOFT_TISSUE_HU = (-160.0, 240.0)
 """Level 40 HU, width 400 HU."""
@@ -24,7 +34,7 @@ _LEVELS = 64
 _SMALLEST_FOV_MM, _LARGEST_FOV_MM = 150.0, 420.0
 
 # Image right and image down in LPS; head up, patient left on the image right, lateral plane seen from the left.
-_PLANES = (
+PLANES = (
     ("axial", (1, 0, 0), (0, 1, 0), ("R", "L", "A", "P")),
     ("coronal", (1, 0, 0), (0, 0, -1), ("R", "L", "H", "F")),
     ("sagittal", (0, 1, 0), (0, 0, -1), ("A", "P", "H", "F")),
@@ -81,8 +91,8 @@ def three_planes(
     pixels = round(min(150, max(100, fov / 1.4)))
     centre = np.array(centre_mm, dtype=np.float64)
     tile = Canvas(3 * _PANEL + 2 * _GAP + _BAR, _PANEL, label=label, css="tile")
-    for number, (name, right, down, letters) in enumerate(_PLANES):
-        frame = _Frame(centre, np.array(right, float), np.array(down, float), fov, pixels)
+    for number, (name, right, down, letters) in enumerate(PLANES):
+        frame = Plane(centre, np.array(right, float), np.array(down, float), fov, pixels)
         with tile.group(transform=f"translate({short(number * (_PANEL + _GAP))} 0)"):
             _pictures(tile, frame, pet, ct, window)
             for other in others:
@@ -95,7 +105,7 @@ def three_planes(
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
+class Plane:
     """A square plane: middle, directions to the right and downwards, side in millimetres and in pixels."""
 
     centre: FloatArray
@@ -106,6 +116,7 @@ class _Frame:
 
     @property
     def step(self) -> float:
+        """Millimetres of one pixel."""
         return self.fov / self.pixels
 
     @property
@@ -133,21 +144,21 @@ class _Frame:
         return bool((mark.low <= self.centre + half).all() and (mark.high >= self.centre - half).all())
 
 
-def _pictures(tile: Canvas, frame: _Frame, pet: Volume, ct: Volume | None, window: tuple[float, float]) -> None:
+def _pictures(tile: Canvas, frame: Plane, pet: Volume, ct: Volume | None, window: tuple[float, float]) -> None:
     """CT below and PET above it, each its own picture so that a reader can take the PET away."""
     zero = np.zeros(3)
-    uptake = _levels(frame.cut(_contiguous(pet), pet.grid, zero), *window)
+    uptake = display_levels(frame.cut(contiguous(pet), pet.grid, zero), *window)
     box: dict[str, Any] = {"x": 0, "y": 0, "width": _PANEL, "height": _PANEL, "preserveAspectRatio": "none"}
     tile.add("rect", x=0, y=0, width=_PANEL, height=_PANEL, fill="#000000" if ct else "#FFFFFF")
     if ct is not None:
-        grey = _levels(frame.cut(_contiguous(ct), ct.grid, zero), *SOFT_TISSUE_HU)
-        tile.add("image", href=data_uri(palette_png(grey, _GREY)), class_="ct", **box)
+        grey = display_levels(frame.cut(contiguous(ct), ct.grid, zero), *SOFT_TISSUE_HU)
+        tile.add("image", href=data_uri(palette_png(grey, GREY)), class_="ct", **box)
         tile.add("image", href=data_uri(palette_png(uptake, _HOT)), class_="pet", **box)
     else:
-        tile.add("image", href=data_uri(palette_png(uptake, _GREY[::-1])), class_="pet-alone", **box)
+        tile.add("image", href=data_uri(palette_png(uptake, GREY[::-1])), class_="pet-alone", **box)
 
 
-def _outline(tile: Canvas, frame: _Frame, mark: Mark, fused: bool, *, thin: bool, reference: bool) -> None:
+def _outline(tile: Canvas, frame: Plane, mark: Mark, fused: bool, *, thin: bool, reference: bool) -> None:
     """Edge of a region in the plane: where half of the interpolated mask is reached."""
     if not frame.meets(mark):
         return
@@ -209,17 +220,17 @@ def pet_colour_bar(fused: bool) -> str:
     opaque = _HOT.copy()
     opaque[:, :3] = np.round(_HOT[:, :3] * (_HOT[:, 3:] / 255.0))
     opaque[:, 3] = 255
-    return data_uri(palette_png(ramp, opaque if fused else _GREY[::-1]))
+    return data_uri(palette_png(ramp, opaque if fused else GREY[::-1]))
 
 
-def _levels(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
+def display_levels(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.uint8]:
     """Display levels 0 to 63; outside the volume 0."""
     scaled = np.nan_to_num((values - low) / (high - low), nan=0.0) * (_LEVELS - 1)
     levels: NDArray[np.uint8] = np.round(np.clip(scaled, 0, _LEVELS - 1)).astype(np.uint8)
     return levels
 
 
-def _contiguous(volume: Volume) -> NDArray[np.float32] | NDArray[np.int16]:
+def contiguous(volume: Volume) -> NDArray[np.float32] | NDArray[np.int16]:
     """Values as the kernel needs them; CT stays int16."""
     if volume.values.dtype == np.int16:
         return np.ascontiguousarray(volume.values)
@@ -240,4 +251,4 @@ def _hot_palette() -> NDArray[np.uint8]:
     return np.round(np.stack([red, green, blue, opacity], axis=1) * 255).astype(np.uint8)
 
 
-_GREY, _HOT = _grey_palette(), _hot_palette()
+GREY, _HOT = _grey_palette(), _hot_palette()
