@@ -53,7 +53,8 @@ class WrittenTherapy:
     Attributes
     ----------
     folder : holds everything below
-    images : folder with the images, the CT and, as DICOM, the regions
+    source : what ``fusin dose images`` reads: the folder of DICOM, or the TOML file that describes the NIfTI files
+    images : folder with the images, the CT and the regions
     spect : file or folder of each SPECT
     ct : folder of the CT, or its file
     regions : DICOM Segmentation, or NIfTI label map
@@ -63,6 +64,7 @@ class WrittenTherapy:
     """
 
     folder: Path
+    source: Path
     images: Path
     spect: tuple[Path, ...]
     ct: Path
@@ -97,8 +99,13 @@ def write_therapy_patient(folder: Path, patient: TherapyPatient, *, form: Form =
         "truth.json": json.dumps(truth_document(patient), indent=1) + "\n",
     }
     notes, blood, truth = (write_bytes_atomically(folder / name, text.encode("utf-8")) for name, text in texts.items())
-    return WrittenTherapy(folder=folder, images=images, spect=spect, ct=ct, regions=regions, notes=notes, blood=blood,
-                          truth=truth)  # fmt: skip
+    source = images
+    if form == "nifti":
+        source = write_bytes_atomically(
+            folder / "study.toml", _description(patient, spect, ct, regions).encode("utf-8")
+        )
+    return WrittenTherapy(folder=folder, source=source, images=images, spect=spect, ct=ct, regions=regions, notes=notes,
+                          blood=blood, truth=truth)  # fmt: skip
 
 
 def regions_csv(patient: TherapyPatient) -> str:
@@ -242,3 +249,23 @@ def _nifti(images: Path, patient: TherapyPatient) -> tuple[tuple[Path, ...], Pat
     ct = write_nifti(images / "ct.nii.gz", patient.ct)
     regions = write_label_nifti(images / "regions.nii.gz", patient.regions, patient.ct.grid)
     return spect, ct, regions
+
+
+def _description(patient: TherapyPatient, spect: tuple[Path, ...], ct: Path, regions: Path) -> str:
+    """The study as a TOML file beside the folder of its NIfTI files."""
+    lines = [
+        f'nuclide = "{patient.nuclide}"',
+        f"administered_mbq = {patient.administered_mbq:g}",
+        f"injected = {patient.injected.isoformat()}",
+        f'regions = "images/{regions.name}"',
+        'notes = "regions.csv"',
+        f'ct = "images/{ct.name}"',
+        f"\n[calibration]\nu_percent = {therapy_facts()['spect']['calibration_u_percent']:g}",
+    ]
+    for index, path in enumerate(spect):
+        lines += [
+            f'\n[[image]]\nname = "{_label(patient, index)}"\nfile = "images/{path.name}"',
+            f'measured = {patient.start(index).isoformat()}\nunit = "Bq/mL"\ndecay_correction = "none"',
+            f"duration_s = {patient.duration_s:g}",
+        ]
+    return "\n".join(lines) + "\n"
