@@ -34,7 +34,7 @@ ICRP107_S = {
 
 # Second transcription of (value, standard uncertainty, seconds per unit), read as numbers out of the isotope table of
 # mendeleev 1.3.0 (NUBASE2020) and, for the isomers, out of the NUBASE2020 text file (177mLu) and ENSDF as packed in
-# paceENSDF 0.6.3 (99mTc).
+# paceENSDF 0.6.3 (99mTc, and the progeny of 225Ac).
 EVALUATED = {
     "Ge-68": (271.05, 0.08, 86400),
     "Ga-68": (67.842, 0.016, 60),
@@ -53,11 +53,24 @@ EVALUATED = {
     "O-15": (122.266, 0.043, 1),
     "Tc-99m": (6.0072, 0.0009, 3600),
     "I-123": (13.2232, 0.0015, 3600),
+    "Fr-221": (4.801, 0.006, 60),
+    "At-217": (0.0326, 0.0003, 1),
+    "Bi-213": (45.59, 0.06, 60),
+    "Po-213": (3.72e-6, 0.02e-6, 1),
+    "Tl-209": (2.162, 0.007, 60),
+    "Pb-209": (3.234, 0.007, 3600),
 }
 
 
 def test_default_half_lives_are_those_of_icrp_107():
-    assert {n.name: n.half_life_s for n in default_nuclides()} == pytest.approx(ICRP107_S, rel=1e-12)
+    found = {n.name: n.half_life_s for n in default_nuclides() if n.source.startswith("ICRP")}
+    assert found == pytest.approx(ICRP107_S, rel=1e-12)
+
+
+def test_progeny_of_actinium_has_one_half_life_because_icrp_107_is_older_by_percents():
+    progeny = [n for n in default_nuclides() if n.source.startswith("ENSDF")]
+    assert [n.name for n in progeny] == ["Fr-221", "At-217", "Bi-213", "Po-213", "Tl-209", "Pb-209"]
+    assert all(n.half_life_s == n.evaluated_half_life_s for n in progeny)
 
 
 def test_evaluated_values_and_uncertainties_agree_with_a_second_transcription():

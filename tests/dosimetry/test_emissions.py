@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fusin.dosimetry.emissions import GY_G_PER_MBQ_H_KEV, emissions, known_emitters
+from fusin.dosimetry.emissions import GY_G_PER_MBQ_H_KEV, emissions, known_emitters, say_alpha_assumptions
 from fusin.errors import InputError
+from fusin.provenance import NoticeLog
 
 
 @pytest.mark.parametrize("name", known_emitters())
@@ -14,8 +15,9 @@ def test_every_row_has_a_source_and_every_intensity_an_uncertainty(name):
     assert found.source
     for branch in found.betas:
         assert branch.intensity > 0
-        assert branch.intensity_u > 0
-    for line in (*found.electrons, *found.photons):
+        # The one branch of 209Pb is certain.
+        assert branch.intensity_u > 0 or branch.intensity == 1.0
+    for line in (*found.electrons, *found.photons, *found.alphas):
         assert line.energy_kev > 0
         assert line.intensity >= 0
         assert line.intensity_u >= 0
@@ -24,6 +26,7 @@ def test_every_row_has_a_source_and_every_intensity_an_uncertainty(name):
 @pytest.mark.parametrize("name", known_emitters())
 def test_branches_add_up_to_at_most_one_decay(name):
     found = emissions(name)
+    found = found.chain[0][1] if found.chain else found
     total = sum(b.intensity for b in found.betas)
     assert total <= 1.0 + 3 * sum(b.intensity_u**2 for b in found.betas) ** 0.5 + 0.001
 
@@ -78,3 +81,46 @@ def test_a_nuclide_without_emissions_is_refused_with_those_that_have_them():
 def test_two_nuclides_at_once_are_refused():
     with pytest.raises(InputError, match="nuclide"):
         emissions("Lu-177+Y-90")
+
+
+@pytest.mark.parametrize("name", ["Ac-225", "Fr-221", "At-217", "Po-213"])
+def test_a_nuclide_that_decays_by_alphas_alone_has_one_in_each_decay(name):
+    own = emissions(name).chain[0][1]
+    assert sum(a.intensity for a in own.alphas if a.kind == "alpha") == pytest.approx(1.0)
+
+
+def test_every_alpha_leaves_a_recoil_of_equal_momentum():
+    lines = emissions("At-217").chain[0][1].alphas
+    alphas, recoils = ([a for a in lines if a.kind == kind] for kind in ("alpha", "recoil"))
+    assert [r.intensity for r in recoils] == [a.intensity for a in alphas]
+    assert recoils[0].energy_kev == pytest.approx(alphas[0].energy_kev * 4.0026 / 213.0, rel=1e-4)
+
+
+def test_the_emissions_of_a_chain_are_those_of_its_members():
+    found = emissions("225Ac")
+    assert {m.nuclide: share for share, m in found.chain} == pytest.approx(
+        {"Ac-225": 1, "Fr-221": 1, "At-217": 1, "Bi-213": 1, "Po-213": 0.9786, "Tl-209": 0.0214, "Pb-209": 1}
+    )
+    for energy in ("alpha_kev_per_decay", "electron_kev_per_decay", "photon_kev_per_decay"):
+        members = sum(share * getattr(member, energy) for share, member in found.chain)
+        assert getattr(found, energy) == pytest.approx(members)
+    assert {b.daughter_z for b in found.betas} == {82, 83, 84}
+
+
+def test_the_generator_of_bismuth_is_its_own_chain():
+    assert [m.nuclide for _, m in emissions("Bi-213").chain] == ["Bi-213", "Po-213", "Pb-209", "Tl-209"]
+
+
+def test_nuclides_without_progeny_have_no_alphas_and_nothing_to_say():
+    log = NoticeLog()
+    for name in ("Lu-177", "Y-90", "F-18"):
+        say_alpha_assumptions(name, log)
+    assert emissions("Lu-177").alphas == emissions("Lu-177").chain == ()
+    assert log.notices == ()
+
+
+def test_an_alpha_emitter_says_its_assumptions_once():
+    log = NoticeLog()
+    say_alpha_assumptions("Ac-225", log)
+    say_alpha_assumptions("Ac-225", log)
+    assert [n.code for n in log.notices] == ["PROGENY_STAYS", "ALPHA_WITHOUT_RBE"]

@@ -12,7 +12,7 @@ from fusin.dosimetry.point_kernels import radial_energy
 from fusin.dosimetry.spheres import chord_survival, sphere_s
 from fusin.errors import InputError, NotComputable
 
-COMPLETE = ["Lu-177", "Y-90", "Ga-68", "Tb-161"]
+COMPLETE = ["Lu-177", "Y-90", "Ga-68", "Tb-161", "Ac-225"]
 
 
 def test_the_survival_in_a_sphere_agrees_with_random_points():
@@ -38,7 +38,7 @@ def test_the_fractions_rise_with_the_mass_and_the_s_value_falls(nuclide):
 def test_the_fractions_and_the_s_value_are_one_energy(nuclide):
     found, emitted = sphere_s(nuclide, 7.0), emissions(nuclide)
     energy = found.electron_fraction * emitted.electron_kev_per_decay
-    energy += found.photon_fraction * emitted.photon_kev_per_decay
+    energy += found.photon_fraction * emitted.photon_kev_per_decay + found.alpha_fraction * emitted.alpha_kev_per_decay
     assert energy == pytest.approx(found.absorbed_kev, rel=1e-6)
     assert found.s_mgy_per_mbq_s == pytest.approx(energy * JOULE_PER_KEV * 1e9 / 7e-3, rel=1e-6)
 
@@ -48,7 +48,8 @@ def test_no_sphere_absorbs_more_than_a_decay_emits(nuclide):
     emitted = emissions(nuclide)
     found = sphere_s(nuclide, 1e4)
     assert found.electron_fraction <= 1.001
-    assert found.absorbed_kev < emitted.electron_kev_per_decay + emitted.photon_kev_per_decay
+    total = emitted.electron_kev_per_decay + emitted.photon_kev_per_decay + emitted.alpha_kev_per_decay
+    assert found.absorbed_kev < total
 
 
 def test_what_electrons_radiate_is_not_given_back_to_them():
@@ -91,3 +92,18 @@ def test_a_nuclide_known_in_part_has_no_s_value():
     with pytest.raises(NotComputable, match="isomeric transition") as refusal:
         sphere_s("Lu-177m", 1.0)
     assert refusal.value.code == "EMISSIONS_INCOMPLETE"
+
+
+@pytest.mark.parametrize("mass", [0.01, 1.0, 100.0])
+def test_alphas_leave_a_sphere_by_their_path_over_its_radius(mass):
+    """For a range far below the radius R the share that leaves is 3/4 of the mean distance of the deposits over R."""
+    found, energy = sphere_s("Ac-225", mass), radial_energy("Ac-225")
+    middle = 0.5 * (energy.radius_g_cm2[1:] + energy.radius_g_cm2[:-1])
+    distance = float((middle * np.diff(energy.alpha_kev)).sum()) / energy.emitted_alpha_kev
+    assert 1.0 - found.alpha_fraction == pytest.approx(0.75 * distance / (found.radius_mm / 10.0), rel=1e-3)
+
+
+def test_alphas_give_a_large_sphere_all_of_their_energy():
+    found = sphere_s("Ac-225", 1e4)
+    assert found.alpha_fraction == pytest.approx(1.0, abs=3e-4)
+    assert found.alpha_mgy_per_mbq_s + found.electron_mgy_per_mbq_s == found.charged_mgy_per_mbq_s

@@ -380,10 +380,12 @@ def _dose(
         return None, "no mass_g"
     if MARROW_NAME.search(name.casefold()):
         return None, "the skeleton is no sphere: marrow dose needs fusin dose marrow"
+    from fusin.dosimetry.emissions import say_alpha_assumptions
     from fusin.dosimetry.spheres import sphere_s
 
     try:
         s = sphere_s(nuclide, mass_g)
+        say_alpha_assumptions(nuclide, log)
     except FusinError as err:
         return None, str(err)
     # mGy/(MBq s) times 3600 s/h over 1000 mGy/Gy; the dose of electrons falls as 1/mass.

@@ -1,10 +1,15 @@
-"""What one decay emits: beta branches, conversion and Auger electrons, gamma and X rays.
+"""What one decay emits: beta branches, conversion and Auger electrons, gamma and X rays, alphas.
 
 The evaluated rows lie in ``emissions.toml`` with their sources; spectra are computed, and conversion electrons, X rays and
 Auger electrons follow from the gamma rays and their conversion coefficients::
 
     >>> round(emissions("177Lu").electron_kev_per_decay, 1)
     147.6
+
+Actinium-225 stands for its chain: its emissions are those of the decays that follow one of its own, where it was made::
+
+    >>> round(emissions("225Ac").alpha_kev_per_decay)
+    28000
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,6 +25,7 @@ from typing import Any
 from fusin.dosimetry.beta_spectra import BetaSpectrum, Shape, beta_spectrum
 from fusin.errors import InputError
 from fusin.nuclides import nuclide
+from fusin.provenance import NoticeLog
 
 __all__ = [
     "EVALUATION_U",
@@ -30,6 +36,7 @@ __all__ = [
     "Line",
     "emissions",
     "known_emitters",
+    "say_alpha_assumptions",
 ]
 
 JOULE_PER_KEV = 1.602176634e-16
@@ -41,6 +48,8 @@ GY_G_PER_MBQ_H_KEV = JOULE_PER_KEV * 1e6 * 3600.0 * 1e3
 EVALUATION_U = 0.005 / math.sqrt(3.0)
 """Relative standard uncertainty of the energy per decay between evaluations: they lie within 0.5 % of each other (electrons of
 177Lu: ENSDF 2019 147.6, ICRP Publication 107 147.9, DDEP 148.3 keV), taken as half the width of a rectangular distribution."""
+
+_ALPHA_MASS = 4.0026
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +87,8 @@ def _spectrum(endpoint: float, z: int, a: int, shape: Shape, positron: bool, poi
 class Line:
     """One discrete energy [keV], its intensity per decay with standard uncertainty, and what it is.
 
-    ``kind`` is ``conversion`` or ``auger`` for electrons, ``gamma``, ``x`` or ``annihilation`` for photons.
+    ``kind`` is ``conversion`` or ``auger`` for electrons, ``gamma``, ``x`` or ``annihilation`` for photons, ``alpha`` or
+    ``recoil`` (of the nucleus that sent the alpha out) for heavy particles.
     """
 
     energy_kev: float
@@ -100,6 +110,9 @@ class Emissions:
     endpoint_u_kev : standard uncertainty of the decay energy, common to all branches [keV]
     source : citation of the evaluation
     missing : what the evaluation lacks, empty when complete
+    alphas : alpha particles and the nuclei that recoil from them
+    chain : for a nuclide with progeny, how often each member decays per decay of the first, and what it emits itself; the lines
+        above are then those of all members
     """
 
     nuclide: str
@@ -109,6 +122,28 @@ class Emissions:
     endpoint_u_kev: float
     source: str
     missing: str = ""
+    alphas: tuple[Line, ...] = ()
+    chain: tuple[tuple[float, Emissions], ...] = ()
+
+    @property
+    def alpha_kev_per_decay(self) -> float:
+        """Energy of alphas and recoiling nuclei per decay [keV]."""
+        return sum(a.intensity * a.energy_kev for a in self.alphas)
+
+    @property
+    def alpha_u_kev(self) -> float:
+        """Standard uncertainty of that energy [keV]: intensities as independent, the decay energy as common to the lines.
+
+        A nuclide's alphas add up to its branch, so what counts is the distance of a line from their average.
+        """
+        if self.chain:
+            return math.hypot(*(share * member.alpha_u_kev for share, member in self.chain))
+        total = sum(a.intensity for a in self.alphas if a.kind == "alpha")
+        if total == 0.0:
+            return 0.0
+        average = self.alpha_kev_per_decay / total
+        shares = [(a.energy_kev - average) * a.intensity_u for a in self.alphas if a.kind == "alpha"]
+        return math.hypot(total * self.endpoint_u_kev, *shares)
 
     @property
     def beta_kev_per_decay(self) -> float:
@@ -135,8 +170,10 @@ class Emissions:
         """Standard uncertainty of the electrons' energy per decay [keV].
 
         Intensities as independent, the decay energy as common to the branches; the mean energy of a branch follows its
-        endpoint in proportion.
+        endpoint in proportion. Members of a chain are independent.
         """
+        if self.chain:
+            return math.hypot(*(share * member.electron_u_kev for share, member in self.chain))
         by_endpoint = sum(b.intensity * b.mean_kev / b.endpoint_kev for b in self.betas) * self.endpoint_u_kev
         # Branches add up to one decay, so an excess of one is a deficit of the others: what counts is the distance of its
         # mean energy from the average.
@@ -171,7 +208,39 @@ def emissions(name: str) -> Emissions:
     rows = _document()["nuclides"]
     if known not in rows:
         raise InputError("table of emissions", "nuclide", name, "one of " + ", ".join(rows))
-    row = rows[known]
+    return _with_progeny(_own(known))
+
+
+def say_alpha_assumptions(name: str, log: NoticeLog) -> None:
+    """Say with every dose of an alpha emitter what it assumes; other nuclides have nothing to say.
+
+    Parameters
+    ----------
+    name : of a nuclide, whose emissions may be unknown
+    log : receives the notices, once each
+    """
+    known = nuclide(name).name
+    if known not in known_emitters():
+        return
+    found = emissions(known)
+    said = {notice.code for notice in log.notices}
+    if found.chain and "PROGENY_STAYS" not in said:
+        members = ", ".join(member.nuclide for _, member in found.chain[1:])
+        log.warning(
+            "PROGENY_STAYS",
+            f"S per decay of {known} holds all decays of {members}, as if each took place where {known} decayed; progeny "
+            "that leaves after a recoil lowers the dose here and raises it elsewhere",
+            where=known,
+        )
+    if found.alphas and "ALPHA_WITHOUT_RBE" not in said:
+        log.warning("ALPHA_WITHOUT_RBE", f"absorbed dose of {known}, no RBE; alpha/beta and repair of other radiations do not hold "
+                 "for alphas", where=known)  # fmt: skip
+
+
+@cache
+def _own(known: str) -> Emissions:
+    """What a nuclide emits itself, without its progeny."""
+    row = _document()["nuclides"][known]
     electrons, photons = _lines(row)
     return Emissions(
         nuclide=known,
@@ -180,13 +249,52 @@ def emissions(name: str) -> Emissions:
                 endpoint_kev=endpoint, intensity=intensity, intensity_u=u, shape=shape, daughter_z=row["daughter_z"],
                 mass_number=row["mass_number"], positron=row["decay"] == "beta+",
             )
-            for endpoint, intensity, u, shape in row["betas"]
+            for endpoint, intensity, u, shape in row.get("betas", ())
         ),
         electrons=tuple(electrons),
         photons=tuple(photons),
         endpoint_u_kev=row["endpoint_u_kev"],
         source=_document()["sources"][row["source"]],
         missing=row.get("missing", ""),
+        alphas=tuple(_alphas(row)),
+    )  # fmt: skip
+
+
+def _alphas(row: Mapping[str, Any]) -> list[Line]:
+    """Alphas with the sum of their branch, and the recoil that each leaves behind."""
+    given = row.get("alphas", ())
+    scale = row["alpha_branch"] / sum(intensity for _, intensity, _ in given) if given else 1.0
+    recoil = _ALPHA_MASS / (row["mass_number"] - _ALPHA_MASS)
+    lines = [Line(energy, intensity * scale, u, "alpha") for energy, intensity, u in given]
+    return lines + [Line(a.energy_kev * recoil, a.intensity, a.intensity_u, "recoil") for a in lines]
+
+
+def _members(known: str, share: float, found: dict[str, float]) -> None:
+    """How often each nuclide of a chain decays per decay of the first."""
+    found[known] = found.get(known, 0.0) + share
+    for daughter, branch in _document()["nuclides"][known].get("progeny", {}).items():
+        _members(daughter, share * branch, found)
+
+
+def _scaled(line: Line, share: float) -> Line:
+    return replace(line, intensity=line.intensity * share, intensity_u=line.intensity_u * share)
+
+
+def _with_progeny(first: Emissions) -> Emissions:
+    """Emissions of a nuclide with those of all that follow; the nuclide itself where it has no progeny."""
+    decays: dict[str, float] = {}
+    _members(first.nuclide, 1.0, decays)
+    if len(decays) == 1:
+        return first
+    chain = tuple((share, _own(name)) for name, share in decays.items())
+    return replace(
+        first,
+        betas=tuple(replace(b, intensity=b.intensity * s, intensity_u=b.intensity_u * s) for s, m in chain for b in m.betas),
+        electrons=tuple(_scaled(line, s) for s, m in chain for line in m.electrons),
+        photons=tuple(_scaled(line, s) for s, m in chain for line in m.photons),
+        alphas=tuple(_scaled(line, s) for s, m in chain for line in m.alphas),
+        source="; ".join(dict.fromkeys(m.source for _, m in chain)),
+        chain=chain,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from fusin.dosimetry.case_fields import CaseFields, estimate_from, read_case
 from fusin.dosimetry.marrow import NAMED_RMECFF, BloodCurve, MarrowRegion, active_marrow_g, sgouros_ratio
 from fusin.dosimetry.uncertainty import DoseChain, RecoveryCurve, volume_u_relative
-from fusin.errors import InputError
+from fusin.errors import InputError, NotComputable
 from fusin.nuclides import nuclide
 from fusin.stats.results import Estimate
 
@@ -104,6 +104,9 @@ def _energy(fields: CaseFields, name: str) -> tuple[Estimate, str]:
         return kev, source
     from fusin.dosimetry.emissions import emissions
 
+    if emissions(name).alphas:
+        raise NotComputable(f"energy absorbed per decay of {name}", "a fraction of electrons leaves out its alphas",
+                            "absorbed_kev with alphas, from a skeletal model", "ALPHAS_NOT_IN_TABLE")  # fmt: skip
     total = emissions(name).electron_kev_per_decay
     if share is None or share.value is None or share.value > 1.0:
         raise InputError(

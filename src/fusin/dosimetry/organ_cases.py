@@ -34,7 +34,8 @@ TIA_TABLE = Schema(
         InputColumn("u_percent", "float64", "relative standard uncertainty instead of limits [%]", least=0.0),
         InputColumn("mass_g", "float64", "mass of the patient's organ [g]", least=0.0),
         InputColumn("mass_u_percent", "float64", "relative standard uncertainty of the mass [%]", least=0.0),
-        InputColumn("t_eff_h", "float64", "effective half-life, for BED [h]", least=0.0),
+        InputColumn("t_eff_h", "float64", "effective half-life, for BED and `fusin plan` [h]", least=0.0),
+        InputColumn("t_eff_h_u_percent", "float64", "its relative standard uncertainty [%]", least=0.0),
     ),
     key=("region",),
 )
@@ -53,6 +54,7 @@ class OrganCase:
     tia_mbq_h : by source
     masses_g : of the patient's organs, where they are known
     curves : rates [1/h] and amplitudes of the activity, for BED, where they are known
+    t_eff_h : effective half-lives of the slowest component, where they are known
     """
 
     nuclide: str
@@ -60,6 +62,7 @@ class OrganCase:
     tia_mbq_h: Mapping[str, Estimate]
     masses_g: Mapping[str, Estimate] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    t_eff_h: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 def read_organ_case(
@@ -91,7 +94,7 @@ def read_organ_case(
     if nuclide_name is None:
         raise InputError(path.name, "nuclide", "none stated", "--nuclide")
     _positive_or_none(administered_mbq)
-    tia, masses, curves = {}, {}, {}
+    tia, masses, curves, half_lives = {}, {}, {}, {}
     for row in rows_of(path, TIA_TABLE, log):
         name = row.needed("region")
         tia[name] = _tia(row, administered_mbq)
@@ -102,8 +105,10 @@ def read_organ_case(
         half_life = row.number("t_eff_h", positive=True)
         if half_life is not None:
             curves[name] = ((math.log(2.0) / half_life,), (1.0,))
+            half_lives[name] = estimate_from(half_life, low=None, high=None, u_percent=row.number("t_eff_h_u_percent"),
+                                             where=row.where, field="t_eff_h")  # fmt: skip
     return OrganCase(nuclide=nuclide(nuclide_name).name, administered_mbq=administered_mbq, tia_mbq_h=tia, masses_g=masses,
-                     curves=curves)  # fmt: skip
+                     curves=curves, t_eff_h=half_lives)  # fmt: skip
 
 
 def read_biology(path: Path) -> tuple[OrganBiology, ...]:
@@ -154,7 +159,7 @@ def _from_times(path: Path, log: NoticeLog, nuclide_name: str | None, administer
     found = dose_table(
         path, options=DoseOptions(nuclide=nuclide_name or "", administered_mbq=administered_mbq), log=log
     )
-    tia, masses, curves = {}, {}, {}
+    tia, masses, curves, half_lives = {}, {}, {}, {}
     for region in found.regions:
         if region.integral is None:
             continue
@@ -162,14 +167,17 @@ def _from_times(path: Path, log: NoticeLog, nuclide_name: str | None, administer
         curve = _curve(region.integral.parameters)
         if curve is not None:
             curves[region.name] = curve
+        if region.integral.t_eff_h is not None:
+            half_lives[region.name] = region.integral.t_eff_h
         if region.mass_g is not None:
             u = None if region.mass_u_g is None else 100.0 * region.mass_u_g / region.mass_g
             masses[region.name] = estimate_from(
                 region.mass_g, low=None, high=None, u_percent=u, where=region.name, field="mass_g"
             )
     return OrganCase(
-        nuclide=found.nuclide, administered_mbq=administered_mbq, tia_mbq_h=tia, masses_g=masses, curves=curves
-    )
+        nuclide=found.nuclide, administered_mbq=administered_mbq, tia_mbq_h=tia, masses_g=masses, curves=curves,
+        t_eff_h=half_lives,
+    )  # fmt: skip
 
 
 def _from_json(path: Path, nuclide_name: str | None, administered_mbq: float | None) -> OrganCase:
@@ -189,47 +197,63 @@ def _from_json(path: Path, nuclide_name: str | None, administered_mbq: float | N
     given = document.get("administered_mbq")
     if administered_mbq is not None and given is not None and abs(given - administered_mbq) > 1e-6 * administered_mbq:
         raise InputError(path.name, "administered_mbq", given, f"{administered_mbq:g}, as --administered-mbq says")
-    tia, masses, curves = {}, {}, {}
+    tia, masses, curves, half_lives = {}, {}, {}, {}
     for name, region in zip(names, regions, strict=True):
         where = f"{path.name}, region {name}"
         if region.get("tia_mbq_h") is None:
             continue
         if name in tia:
             raise InputError(where, "name", name, "each region once")
-        tia[name] = _estimate(region["tia_mbq_h"], where)
+        tia[name] = _estimate(region["tia_mbq_h"], where, "tia_mbq_h")
+        if region.get("t_eff_h") is not None:
+            half_lives[name] = _estimate(region["t_eff_h"], where, "t_eff_h")
         if region.get("mass_g") is not None:
-            masses[name] = estimate_from(_finite(region["mass_g"], where, "mass_g"), low=None, high=None, u_percent=None,
-                                         where=where, field="mass_g")  # fmt: skip
+            masses[name] = _mass(region, where)
         curve = _curve(region.get("parameters") or {})
         if curve is not None:
             curves[name] = curve
     if not tia:
         raise InputError(path.name, "regions", "none with tia_mbq_h", "at least one")
     return OrganCase(nuclide=nuclide(used).name, administered_mbq=_positive_or_none(administered_mbq or given), tia_mbq_h=tia,
-                     masses_g=masses, curves=curves)  # fmt: skip
+                     masses_g=masses, curves=curves, t_eff_h=half_lives)  # fmt: skip
 
 
-def _estimate(value: Any, where: str) -> Estimate:
+def _estimate(value: Any, where: str, name: str) -> Estimate:
     if not isinstance(value, Mapping):
-        raise InputError(where, "tia_mbq_h", type(value).__name__, "an object with value, low and high")
+        raise InputError(where, name, type(value).__name__, "an object with value, low and high")
     low, high = value.get("low"), value.get("high")
     return Estimate(
-        value=_finite(value.get("value"), where, "tia_mbq_h.value"),
-        low=None if low is None else _finite(low, where, "tia_mbq_h.low"),
-        high=None if high is None else _finite(high, where, "tia_mbq_h.high"), method=str(value.get("method", "stated")),
+        value=_finite(value.get("value"), where, f"{name}.value"),
+        low=None if low is None else _finite(low, where, f"{name}.low"),
+        high=None if high is None else _finite(high, where, f"{name}.high"), method=str(value.get("method", "stated")),
         n=int(value["n"]) if isinstance(value.get("n"), int) else 1,
-        level=_finite(value.get("level", 0.95), where, "tia_mbq_h.level"),
+        level=_finite(value.get("level", 0.95), where, f"{name}.level"),
     )  # fmt: skip
 
 
+def _mass(region: Mapping[str, Any], where: str) -> Estimate:
+    """Mass of a region with its standard uncertainty, where the document has one."""
+    value, u = _finite(region["mass_g"], where, "mass_g"), region.get("mass_u_g")
+    if value <= 0:
+        raise InputError(where, "mass_g", value, "a positive mass in grams")
+    share = None if u is None else 100.0 * _finite(u, where, "mass_u_g") / value
+    return estimate_from(value, low=None, high=None, u_percent=share, where=where, field="mass_g")
+
+
 def _curve(parameters: Mapping[str, Any]) -> Curve | None:
-    """Rates and amplitudes of a fitted curve, in the order of their numbers; None where they do not make one."""
+    """Rates and amplitudes of a fitted curve, in the order of their numbers; None where they do not make one.
+
+    One rate makes a curve without an amplitude: a method for one scan states its half-life alone.
+    """
     rates, amounts = [], []
     for number in range(1, len(parameters) + 1):
         rate, amount = parameters.get(f"lambda_{number}_per_h"), parameters.get(f"a_{number}_mbq")
         if isinstance(rate, (int, float)) and isinstance(amount, (int, float)) and rate > 0:
             rates.append(float(rate))
             amounts.append(float(amount))
+    only = parameters.get("lambda_1_per_h")
+    if not rates and "lambda_2_per_h" not in parameters and isinstance(only, (int, float)) and only > 0:
+        return (float(only),), (1.0,)
     return (tuple(rates), tuple(amounts)) if rates else None
 
 

@@ -29,10 +29,10 @@ _HEAVIEST_SPHERE_G = 10000.0
 
 
 def electron_self_kev(name: str, mass_g: float) -> float:
-    """Energy of electrons absorbed per decay [keV] in a water sphere of a mass [g] that holds the activity."""
+    """Energy of electrons and alphas absorbed per decay [keV] in a water sphere of a mass [g] that holds the activity."""
     from fusin.dosimetry.spheres import sphere_s
 
-    return absorbed_kev(sphere_s(name, mass_g).electron_mgy_per_mbq_s, mass_g)
+    return absorbed_kev(sphere_s(name, mass_g).charged_mgy_per_mbq_s, mass_g)
 
 
 def refuse_impossible_energy(table: STable, log: NoticeLog) -> None:
@@ -54,7 +54,7 @@ def refuse_impossible_energy(table: STable, log: NoticeLog) -> None:
         log.info("S_VALUES_NOT_JUDGED", f"the emissions of {table.nuclide} are not known here", where=table.name)
         return
     found = emissions(table.nuclide)
-    total = found.electron_kev_per_decay + found.photon_kev_per_decay
+    total = found.electron_kev_per_decay + found.photon_kev_per_decay + found.alpha_kev_per_decay
     for column, source in enumerate(table.sources):
         for row, target in enumerate(table.targets):
             mass = table.mass_g(target) if target in table.masses_g else None
@@ -119,7 +119,7 @@ def approximate_table(masses_g: Mapping[str, float], *, nuclide_name: str, body_
         kept = absorbed_kev(sphere.photon_mgy_per_mbq_s, masses_g[source])
         values[:, column] = (photons - kept) / (body_mass_g - masses_g[source]) * KEV_PER_S_GRAM
         values[column, column] = sphere.s_mgy_per_mbq_s
-        shares[source] = sphere.electron_mgy_per_mbq_s / sphere.s_mgy_per_mbq_s
+        shares[source] = sphere.charged_mgy_per_mbq_s / sphere.s_mgy_per_mbq_s
     return STable(
         name="approximation by spheres", nuclide=name, sources=organs, targets=organs, values=values,
         u_relative=np.full(values.shape, np.nan), masses_g=dict(masses_g), electron_shares=shares, approximate=True,

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from fusin.dosimetry.emissions import say_alpha_assumptions
 from fusin.dosimetry.nuclide_exchange import biological_half_life_h, physical_half_life_h
 from fusin.dosimetry.organ_names import organ as organ_of
 from fusin.errors import InputError, NotComputable
@@ -144,6 +145,8 @@ def draw_study(
     if exchanged:
         log.info("DOSE_BY_EXCHANGE", f"doses of {', '.join(exchanged)} follow from {study.nuclide} by the exchange of physical "
                  "decay: same molecule, amount and patient", where="plan")  # fmt: skip
+    for name in names:
+        say_alpha_assumptions(name, log)
     if study.change_u == 0.0:
         log.info("PLAN_WITHOUT_CHANGE", "no change between study and treatment is stated (change_u_percent), so none is in the "
                  "intervals and probabilities", where="plan")  # fmt: skip

@@ -13,6 +13,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
+from fusin.dosimetry.alpha_particles import alpha_within
 from fusin.dosimetry.build_point_kernels import PHOTON_EDGES, REACH, first_collision_fraction
 from fusin.dosimetry.emissions import Emissions, emissions
 from fusin.dosimetry.water import csda_range, radiative_stopping
@@ -35,6 +36,7 @@ METHODS = {
     "(Behrens and Janecke 1969)",
     "electron-kernels": "own Monte Carlo in water: screened Rutherford single scattering (Moliere 1947), Moller knock-on "
     "electrons, stopping powers of NIST ESTAR (ICRU Report 37)",
+    "alphas": "straight paths in water, stopping powers of NIST ASTAR (ICRU Report 49); recoiling nuclei where they are",
     "photon-kernels": "own Monte Carlo in water: Klein-Nishina scattering, photoelectric absorption and pairs, NIST XCOM",
 }
 """Method ids with the citations that a report prints."""
@@ -71,6 +73,8 @@ class RadialEnergy:
     electron_spin_kev : (n,) as ``electron_kev``, with spin in the elastic scattering: the model's uncertainty
     statistical_u : (n,) standard error of ``electron_kev`` from the Monte Carlo [keV]
     emitted_electron_kev, emitted_photon_kev, radiated_kev : per decay; what is radiated is part of the electrons' energy
+    alpha_kev : (n,) by alphas and the nuclei that recoil from them
+    emitted_alpha_kev : per decay
     """
 
     radius_g_cm2: FloatArray
@@ -82,6 +86,18 @@ class RadialEnergy:
     emitted_electron_kev: float
     emitted_photon_kev: float
     radiated_kev: float
+    alpha_kev: FloatArray
+    emitted_alpha_kev: float
+
+    @property
+    def charged_kev(self) -> FloatArray:
+        """Energy by alphas and electrons, with what the electrons radiate [keV]."""
+        return self.electron_kev + self.bremsstrahlung_kev + self.alpha_kev
+
+    @property
+    def emitted_charged_kev(self) -> float:
+        """Energy of alphas and electrons per decay [keV]."""
+        return self.emitted_electron_kev + self.emitted_alpha_kev
 
 
 @cache
@@ -215,7 +231,18 @@ def radial_energy(name: str) -> RadialEnergy:
         emitted_electron_kev=float((energy * weight).sum()),
         emitted_photon_kev=emitted.photon_kev_per_decay,
         radiated_kev=radiated,
+        alpha_kev=_heavy(emitted),
+        emitted_alpha_kev=emitted.alpha_kev_per_decay,
     )
+
+
+def _heavy(emitted: Emissions) -> FloatArray:
+    """Energy that alphas and recoiling nuclei deposit within the radii [keV]; a recoil goes a tenth of a micrometre."""
+    found = np.zeros_like(RADII)
+    for line in emitted.alphas:
+        share = alpha_within(line.energy_kev, RADII) if line.kind == "alpha" else np.minimum(RADII / RADII[1], 1.0)
+        found += line.intensity * line.energy_kev * share
+    return found
 
 
 def _lines(emitted: Emissions) -> tuple[FloatArray, FloatArray]:

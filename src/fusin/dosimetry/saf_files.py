@@ -132,6 +132,9 @@ def s_table_from_saf(files: Sequence[SafFile], log: NoticeLog, *, nuclide_name: 
     if found.missing:
         raise NotComputable(f"S values of {name}", f"its emissions lack {found.missing}", "a nuclide with complete emissions",
                             "EMISSIONS_INCOMPLETE")  # fmt: skip
+    if found.alphas:
+        raise NotComputable(f"S values of {name} from SAF", "its alphas need a file of their own, which is not read here",
+                            "a table of S values, or spheres (--approximate, --sphere)", "ALPHAS_NOT_IN_TABLE")  # fmt: skip
     of_electrons = _weighted(electrons, _electron_lines(found))
     of_photons = _weighted(photons, [(p.energy_kev, p.intensity) for p in found.photons])
     values = of_electrons + of_photons

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fusin.dosimetry.alpha_particles import ALPHA_STOPPING_U
 from fusin.dosimetry.emissions import EVALUATION_U, JOULE_PER_KEV, emissions
 from fusin.dosimetry.point_kernels import RadialEnergy, radial_energy
 from fusin.errors import InputError
@@ -34,6 +35,7 @@ class SphereS:
     s_mgy_per_mbq_s : dose to the sphere per decay in it [mGy/(MBq s)]
     electron_mgy_per_mbq_s, photon_mgy_per_mbq_s : its parts
     electron_fraction, photon_fraction : absorbed fractions; bremsstrahlung counts to the electrons
+    alpha_mgy_per_mbq_s, alpha_fraction : the same of alphas and recoiling nuclei; 0 for other emitters
     absorbed_kev : energy absorbed per decay [keV]
     u_relative : relative standard uncertainty: emissions and their evaluation, Monte Carlo statistics, transport
     low, high : interval of the S value with coverage factor 2
@@ -48,8 +50,15 @@ class SphereS:
     photon_mgy_per_mbq_s: float
     electron_fraction: float
     photon_fraction: float
+    alpha_mgy_per_mbq_s: float
+    alpha_fraction: float
     absorbed_kev: float
     u_relative: float
+
+    @property
+    def charged_mgy_per_mbq_s(self) -> float:
+        """S value of alphas and electrons, which scale with 1/mass [mGy/(MBq s)]."""
+        return self.alpha_mgy_per_mbq_s + self.electron_mgy_per_mbq_s
 
     @property
     def low(self) -> float:
@@ -118,6 +127,7 @@ def sphere_s(nuclide: str, mass_g: float, density: float = 1.0) -> SphereS:
     reach = radius_mm / 10.0 * density
     electron = _absorbed(energy.radius_g_cm2, energy.electron_kev + energy.bremsstrahlung_kev, reach)
     photon = _absorbed(energy.radius_g_cm2, energy.photon_kev, reach)
+    alpha = _absorbed(energy.radius_g_cm2, energy.alpha_kev, reach)
     factor = JOULE_PER_KEV * 1e6 * 1e3 / (mass_g * 1e-3)
     emitted = energy.emitted_electron_kev
     return SphereS(
@@ -125,23 +135,27 @@ def sphere_s(nuclide: str, mass_g: float, density: float = 1.0) -> SphereS:
         mass_g=mass_g,
         density_g_ml=density,
         radius_mm=radius_mm,
-        s_mgy_per_mbq_s=(electron + photon) * factor,
+        s_mgy_per_mbq_s=(electron + photon + alpha) * factor,
         electron_mgy_per_mbq_s=electron * factor,
         photon_mgy_per_mbq_s=photon * factor,
         electron_fraction=electron / emitted,
         photon_fraction=photon / energy.emitted_photon_kev if energy.emitted_photon_kev > 0 else 0.0,
-        absorbed_kev=electron + photon,
-        u_relative=_uncertainty(nuclide, energy, reach, electron, photon),
+        alpha_mgy_per_mbq_s=alpha * factor,
+        alpha_fraction=alpha / energy.emitted_alpha_kev if energy.emitted_alpha_kev > 0 else 0.0,
+        absorbed_kev=electron + photon + alpha,
+        u_relative=_uncertainty(nuclide, energy, reach, (electron, photon, alpha)),
     )
 
 
-def _uncertainty(nuclide: str, energy: RadialEnergy, reach: float, electron: float, photon: float) -> float:
-    """Relative standard uncertainty of the energy absorbed."""
+def _uncertainty(nuclide: str, energy: RadialEnergy, reach: float, absorbed: tuple[float, float, float]) -> float:
+    """Relative standard uncertainty of the energy absorbed [keV] of electrons, photons and alphas."""
     emitted = emissions(nuclide)
-    total = electron + photon
+    electron, photon, alpha = absorbed
+    total = electron + photon + alpha
     lines = math.hypot(*(p.energy_kev * p.intensity_u for p in emitted.photons), 0.0)
     photon_u = lines / emitted.photon_kev_per_decay * photon if emitted.photon_kev_per_decay > 0 else 0.0
-    emission_u = math.hypot(emitted.electron_u_kev * electron / energy.emitted_electron_kev, photon_u)
+    alpha_u = emitted.alpha_u_kev * alpha / energy.emitted_alpha_kev if alpha > 0 else 0.0
+    emission_u = math.hypot(emitted.electron_u_kev * electron / energy.emitted_electron_kev, photon_u, alpha_u)
     survival = chord_survival(energy.radius_g_cm2, radius=reach)
     # As if the errors at all radii went together, which is the worst that they can do.
     statistical = float((0.5 * (energy.statistical_u[1:] + energy.statistical_u[:-1]) * -np.diff(survival)).sum())
@@ -151,5 +165,6 @@ def _uncertainty(nuclide: str, energy: RadialEnergy, reach: float, electron: flo
     # A stopping power that is too high by a part shortens all paths by that part, as a sphere larger by it would.
     wider = _absorbed(energy.radius_g_cm2, energy.electron_kev, reach * (1.0 + STOPPING_U))
     stopping = wider - _absorbed(energy.radius_g_cm2, energy.electron_kev, reach)
-    parts = (emission_u, EVALUATION_U * total, statistical, model, stopping, ATTENUATION_U * photon)
+    shorter = _absorbed(energy.radius_g_cm2, energy.alpha_kev, reach * (1.0 + ALPHA_STOPPING_U)) - alpha
+    parts = (emission_u, EVALUATION_U * total, statistical, model, stopping, shorter, ATTENUATION_U * photon)
     return math.hypot(*parts) / total

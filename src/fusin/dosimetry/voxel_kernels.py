@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from fusin.dosimetry.alpha_particles import ALPHA_STOPPING_U
 from fusin.dosimetry.emissions import EVALUATION_U, JOULE_PER_KEV, emissions
 from fusin.dosimetry.point_kernels import RadialEnergy, radial_energy
 from fusin.dosimetry.spheres import ATTENUATION_U, STOPPING_U
@@ -47,7 +48,7 @@ class VoxelKernel:
     spacing_mm : (slices, rows, columns)
     density_g_ml : of the medium
     medium : soft-tissue or water
-    part : what is in the values: all, electrons (with bremsstrahlung) or photons
+    part : what is in the values: all, electrons (with bremsstrahlung, and alphas where there are) or photons
     energy_emitted_kev : per decay, of that part
     energy_absorbed_kev : per decay, by all voxels of the kernel
     energy_outside_kev : per decay, beyond the kernel; photons mostly
@@ -104,7 +105,7 @@ def voxel_kernel(
     density_g_ml : of the medium, 0.1 to 3 g/mL
     size : odd number of voxels along each axis; by default 11, or more where electrons go further
     medium : ``soft-tissue`` or ``water``; only its electrons per gram matter
-    part : ``all``, or electrons and photons apart, so that a coarse grid can take the photons far out
+    part : ``all``, or electrons (with alphas) and photons apart, so that a coarse grid can take the photons far out
 
     Raises
     ------
@@ -149,14 +150,14 @@ def _kernel(
 ) -> VoxelKernel:
     energy = radial_energy(name)
     parts = {
-        "electrons": energy.electron_kev + energy.bremsstrahlung_kev,
+        "electrons": energy.charged_kev,
         "photons": energy.photon_kev,
-        "all": energy.electron_kev + energy.bremsstrahlung_kev + energy.photon_kev,
+        "all": energy.charged_kev + energy.photon_kev,
     }
     emitted = {
-        "electrons": energy.emitted_electron_kev,
+        "electrons": energy.emitted_charged_kev,
         "photons": energy.emitted_photon_kev,
-        "all": energy.emitted_electron_kev + energy.emitted_photon_kev,
+        "all": energy.emitted_charged_kev + energy.emitted_photon_kev,
     }
     # A path in the medium meets as many electrons as this distance in water of 1 g/mL.
     scale = density * MEDIA[medium] / 10.0
@@ -165,6 +166,12 @@ def _kernel(
     own = _octant(energy.radius_g_cm2, energy.electron_kev, steps, 1)[0, 0, 0]
     spun = _octant(energy.radius_g_cm2, energy.electron_spin_kev, steps, 1)[0, 0, 0]
     wider = _octant(energy.radius_g_cm2, energy.electron_kev, steps * (1.0 + STOPPING_U), 1)[0, 0, 0]
+    heavy = [
+        float(_octant(energy.radius_g_cm2, energy.alpha_kev, steps * f, 1)[0, 0, 0])
+        if energy.emitted_alpha_kev
+        else 0.0
+        for f in (1.0, 1.0 + ALPHA_STOPPING_U)
+    ]
     full = _mirrored(octant)
     per_kev = JOULE_PER_KEV * 1e6 * 1e3 / (math.prod(spacing) * 1e-3 * density * 1e-3)
     values = full * per_kev
@@ -181,19 +188,32 @@ def _kernel(
         energy_absorbed_kev=absorbed,
         energy_outside_kev=emitted[part] - absorbed,
         u_relative=_uncertainty(
-            name, energy, float(own), (float(spun - own) / math.sqrt(3.0), float(wider - own)), part
+            name,
+            energy,
+            (float(own), heavy[0]),
+            (float(spun - own) / math.sqrt(3.0), float(wider - own), heavy[1] - heavy[0]),
+            part,
         ),
     )
 
 
-def _uncertainty(name: str, energy: RadialEnergy, kept: float, transport: tuple[float, float], part: str) -> float:
-    """Relative standard uncertainty of the source voxel: emissions, and the transport's parts [keV] of what it keeps."""
+def _uncertainty(
+    name: str, energy: RadialEnergy, own: tuple[float, float], transport: tuple[float, float, float], part: str
+) -> float:
+    """Relative standard uncertainty of the source voxel: emissions, and the transport's parts [keV].
+
+    ``own`` is what it keeps of the electrons and of the alphas [keV].
+    """
     emitted = emissions(name)
     if part == "photons":
         lines = math.hypot(*(p.energy_kev * p.intensity_u for p in emitted.photons), 0.0)
         return math.hypot(lines / emitted.photon_kev_per_decay if lines else 0.0, EVALUATION_U, ATTENUATION_U)
     statistical = float(energy.statistical_u.max())
-    emission_u = emitted.electron_u_kev / energy.emitted_electron_kev
+    electron, alpha = own
+    kept = electron + alpha
+    emission_u = emitted.electron_u_kev / energy.emitted_electron_kev * electron / kept
+    if alpha > 0:
+        emission_u = math.hypot(emission_u, emitted.alpha_u_kev / energy.emitted_alpha_kev * alpha / kept)
     return math.hypot(emission_u, EVALUATION_U, *(share / kept for share in (*transport, statistical)))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fusin.dosimetry.biological import bed, eqd2, lea_catcheside
+from fusin.dosimetry.emissions import say_alpha_assumptions
 from fusin.dosimetry.marrow import MarrowDose, marrow_dose
 from fusin.dosimetry.marrow_files import MarrowCase, read_chains, read_marrow_case
 from fusin.dosimetry.nuclide_exchange import exchange_half_life_h
@@ -86,6 +87,7 @@ def marrow_report(path: Path, *, log: NoticeLog) -> JobOutput:
         cross_t_eff_h=case.cross_t_eff_h,
         log=log,
     )
+    say_alpha_assumptions(case.nuclide, log)
     residual = None
     if case.residual_day is not None:
         residual = found.residual_gy(case.residual_day)
@@ -138,6 +140,7 @@ def bed_report(
     times = list(t_eff_h)
     if from_nuclide is not None and to_nuclide is not None:
         times = [exchange_half_life_h(t, from_nuclide, to_nuclide) for t in times]
+        say_alpha_assumptions(to_nuclide, log)
     for t in times:
         if not (math.isfinite(t) and t > 0):
             raise InputError("--t-eff-h", "half-life", t, "a positive number of hours")

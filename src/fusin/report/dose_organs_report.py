@@ -6,10 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fusin.dosimetry.biological import bed_estimate, eqd2_estimate
 from fusin.dosimetry.case_fields import estimate_from
+from fusin.dosimetry.emissions import say_alpha_assumptions
 from fusin.dosimetry.olinda_case import olinda_case, read_template
 from fusin.dosimetry.organ_cases import OrganCase, names_of, read_biology, read_organ_case
 from fusin.dosimetry.organ_energy import approximate_table, refuse_impossible_energy
@@ -79,6 +80,9 @@ _METHODS = (
 )  # fmt: skip
 _BED = Method("bed", "BED with the Lea-Catcheside factor of a sum of exponentials: Dale RG, Br J Radiol 58 (1985) 515-528; "
               "Brenner DJ et al., Radiat Res 150 (1998) 83-91.")  # fmt: skip
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,8 +195,10 @@ def _case(path: Path, options: OrganOptions, log: NoticeLog) -> OrganCase:
         masses[find_organ(name, list(masses)) or name] = _grams(name, text, "--mass")
     if options.mass_u_percent is not None:
         masses = {n: m if m.low is not None else _with_u(m, options.mass_u_percent, n) for n, m in masses.items()}
+    say_alpha_assumptions(case.nuclide, log)
     return replace(case, tia_mbq_h={renamed.get(n, n): t for n, t in case.tia_mbq_h.items()}, masses_g=masses,
-                   curves={renamed.get(n, n): c for n, c in case.curves.items()})  # fmt: skip
+                   curves={renamed.get(n, n): c for n, c in case.curves.items()},
+                   t_eff_h={renamed.get(n, n): t for n, t in case.t_eff_h.items()})  # fmt: skip
 
 
 def _organs(tia: Mapping[str, Estimate], case: OrganCase, options: OrganOptions, log: NoticeLog) -> OrganDoses:
@@ -315,6 +321,7 @@ def _document(case: OrganCase, doses: OrganDoses | None, lines: Sequence[_Line])
     organs = []
     for line in lines:
         dose, known = line.dose, line.biology
+        half_life, curve = _of_source(dose.target, case.t_eff_h), _of_source(dose.target, case.curves)
         organs.append({
             "name": dose.target, "dose_gy": dose.dose_gy.to_json(), "dose_mgy_per_mbq": _per_mbq(dose, case),
             "u_percent": _u_percent(dose),
@@ -327,12 +334,19 @@ def _document(case: OrganCase, doses: OrganDoses | None, lines: Sequence[_Line])
             "biology": None if known is None else {
                 "alpha_beta_gy": known.alpha_beta_gy, "repair_half_time_h": known.repair_half_time_h, "citation": known.citation,
             },
-            "dose_method": line.method,
+            "dose_method": line.method, "t_eff_h": half_life.to_json() if half_life else None,
+            "curve": None if curve is None else {"rates_per_h": list(curve[0]), "weights": list(curve[1])},
         })  # fmt: skip
     return {
         "nuclide": case.nuclide, "administered_mbq": case.administered_mbq, "s_table": doses.table if doses else None,
         "approximate": bool(doses and doses.approximate), "organs": organs,
     }  # fmt: skip
+
+
+def _of_source(target: str, known: Mapping[str, T]) -> T | None:
+    """What is known of the region that a target is."""
+    name = find_organ(target, list(known))
+    return None if name is None else known[name]
 
 
 def _sections(case: OrganCase, doses: OrganDoses | None, lines: Sequence[_Line]) -> tuple[JobSection, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fusin.dosimetry.emissions import Emissions, emissions
+from fusin.dosimetry.emissions import Emissions, emissions, say_alpha_assumptions
 from fusin.dosimetry.point_kernels import METHODS, radial_energy
 from fusin.dosimetry.spheres import HEAVIEST_G, LIGHTEST_G, SphereS, sphere_s
 from fusin.dosimetry.voxel_kernels import VoxelKernel, voxel_kernel
@@ -46,6 +46,7 @@ SPHERE_COLUMNS = (
     Column("electron_fraction", "float64", "share of the electrons' energy that the sphere absorbs"),
     Column("photon_fraction", "float64", "share of the photons' energy that the sphere absorbs"),
     Column("absorbed_kev", "float64", "energy absorbed per decay"),
+    Column("alpha_fraction", "float64", "share of the alphas' energy that the sphere absorbs; empty without alphas"),
 )
 NEIGHBOUR_COLUMNS = (
     Column("voxel", "string", "displacement from the source along slices, rows and columns"),
@@ -90,6 +91,7 @@ def sphere_report(nuclide: str, masses_g: Sequence[float], *, density: float, lo
     """
     found = [sphere_s(nuclide, mass, density) for mass in masses_g]
     emitted = emissions(nuclide)
+    say_alpha_assumptions(nuclide, log)
     frame = to_frame([_sphere_row(s) for s in found], SPHERE_COLUMNS)
     table = JobTable(name="spheres", title="S values", frame=frame, shown=_shown_spheres(found))
     first = found[0]
@@ -111,7 +113,7 @@ def sphere_report(nuclide: str, masses_g: Sequence[float], *, density: float, lo
         sections=(section,),
         summary=tuple(
             f"{s.nuclide}, sphere of {s.mass_g:g} g: S = {s.s_mgy_per_mbq_s:.4g} mGy/(MBq s) ({s.low:.4g} to {s.high:.4g}); "
-            f"{s.absorbed_kev:.1f} keV absorbed per decay"
+            f"{s.absorbed_kev:.1f} keV absorbed per decay{_alpha_words(s)}"
             for s in found
         ),
         notices=log.notices,
@@ -142,6 +144,7 @@ def kernel_report(
         For a nuclide whose emissions are known in part.
     """
     kernel = voxel_kernel(nuclide, spacing_mm, density, size, medium=medium, part=part)
+    say_alpha_assumptions(nuclide, log)
     if size is None and kernel.size > 11:
         log.info(
             "KERNEL_ENLARGED",
@@ -182,10 +185,22 @@ def kernel_report(
 
 
 def _emission_sentence(emitted: Emissions) -> str:
+    alphas = (
+        f"{emitted.alpha_kev_per_decay:.1f} keV of alphas and recoiling nuclei, with all progeny, "
+        if emitted.alphas
+        else ""
+    )
     return (
-        f"{emitted.nuclide} emits {emitted.electron_kev_per_decay:.2f} keV of electrons (standard uncertainty "
+        f"{emitted.nuclide} emits {alphas}{emitted.electron_kev_per_decay:.2f} keV of electrons (standard uncertainty "
         f"{emitted.electron_u_kev:.2f}) and {emitted.photon_kev_per_decay:.2f} keV of photons per decay ({emitted.source})."
     )
+
+
+def _alpha_words(s: SphereS) -> str:
+    """The part of the alphas, where there are any."""
+    if s.alpha_fraction == 0.0:
+        return ""
+    return f", {s.alpha_mgy_per_mbq_s / s.s_mgy_per_mbq_s:.1%} of it by alphas; absorbed dose, no RBE"
 
 
 def _sphere_row(s: SphereS) -> dict[str, Any]:
@@ -193,6 +208,7 @@ def _sphere_row(s: SphereS) -> dict[str, Any]:
         "nuclide": s.nuclide, "mass_g": s.mass_g, "radius_mm": s.radius_mm, "s_mgy_per_mbq_s": s.s_mgy_per_mbq_s,
         "s_mgy_per_mbq_s_low": s.low, "s_mgy_per_mbq_s_high": s.high, "electron_fraction": s.electron_fraction,
         "photon_fraction": s.photon_fraction, "absorbed_kev": s.absorbed_kev,
+        "alpha_fraction": s.alpha_fraction or None,
     }  # fmt: skip
 
 
@@ -211,6 +227,7 @@ def _shown_spheres(found: Sequence[SphereS]) -> tuple[Shown, ...]:
             name="s_mgy_per_mbq_s", heading="S, mGy/(MBq s)", digits=_digits([s.s_mgy_per_mbq_s for s in found]),
             low="s_mgy_per_mbq_s_low", high="s_mgy_per_mbq_s_high",
         ),
+        *((Shown(name="alpha_fraction", heading="Alphas absorbed", percent=True, digits=2),) if found[0].alpha_fraction else ()),
         Shown(name="electron_fraction", heading="Electrons absorbed", percent=True, digits=1),
         Shown(name="photon_fraction", heading="Photons absorbed", percent=True, digits=1),
         Shown(name="absorbed_kev", heading="Absorbed, keV", digits=1),
@@ -225,7 +242,8 @@ def _sphere_json(s: SphereS, emitted: Emissions) -> dict[str, Any]:
         "photon_mgy_per_mbq_s": s.photon_mgy_per_mbq_s, "electron_fraction": s.electron_fraction,
         "photon_fraction": s.photon_fraction, "absorbed_kev": s.absorbed_kev,
         "electron_kev_per_decay": emitted.electron_kev_per_decay, "photon_kev_per_decay": emitted.photon_kev_per_decay,
-        "emission_source": emitted.source,
+        "emission_source": emitted.source, "alpha_mgy_per_mbq_s": s.alpha_mgy_per_mbq_s,
+        "alpha_fraction": s.alpha_fraction or None, "alpha_kev_per_decay": emitted.alpha_kev_per_decay,
     }  # fmt: skip
 
 
@@ -268,11 +286,13 @@ def _voxels(kernel: VoxelKernel) -> JobTable:
 
 
 def energy_figure(nuclide: str, density: float) -> Figure:
-    """Share of the energy of electrons and of photons that stays within a distance of a point source."""
+    """Share of the energy of each kind of radiation that stays within a distance of a point source."""
     energy = radial_energy(nuclide)
     distance = energy.radius_g_cm2 / density * 10.0
     shown = (distance >= 0.01) & (distance <= 600.0)
     curves = [("electrons", (energy.electron_kev + energy.bremsstrahlung_kev) / energy.emitted_electron_kev)]
+    if energy.emitted_alpha_kev > 0:
+        curves.insert(0, ("alphas", energy.alpha_kev / energy.emitted_alpha_kev))
     if energy.emitted_photon_kev > NEGLIGIBLE_KEV:
         curves.append(("photons", energy.photon_kev / energy.emitted_photon_kev))
     lines = [(name, distance[shown], share[shown]) for name, share in curves]

@@ -131,6 +131,7 @@ def _region(one: RegionDose) -> dict[str, Any]:
     notices = [n.to_json() for n in one.notices]
     dose = {
         "mass_g": one.mass_g,
+        "mass_u_g": one.mass_u_g,
         "dose_gy": one.dose_gy.to_json() if one.dose_gy else None,
         "dose_reason": one.dose_reason or None,
         "reason": one.reason or None,
