@@ -337,7 +337,7 @@ def test_missing_facts_are_named_with_the_option_that_states_them(tmp_path):
     for known, needed in (({}, "--nuclide"), ({"nuclide": "177Lu"}, "--administered-mbq")):
         with pytest.raises(NotComputable, match=needed):
             curve_of(source, tmp_path, **known)
-    study, found = curve_of(source, tmp_path, nuclide="177Lu", administered_mbq=200.0)
+    _, found = curve_of(source, tmp_path, nuclide="177Lu", administered_mbq=200.0)
     assert same_activities(found.curve)
     with pytest.raises(NotComputable, match="--regions") as caught:
         read_image_study(source, options=replace(OPTIONS, nuclide="Lu-177", administered_mbq=1.0), log=NoticeLog())
@@ -411,11 +411,13 @@ def test_damaged_files_end_in_one_sentence(tmp_path, seed):
         data[int(rng.integers(132, 2400))] = int(rng.integers(256))
     (source / "spect0.dcm").write_bytes(bytes(data[: int(rng.integers(400, len(data) + 1))]))
     (source / "keep.bin").unlink()
+    sentence = "read"
     try:
-        study, _ = curve_of(source, tmp_path)
-        assert study.points
+        curve_of(source, tmp_path)
     except FusinError as err:
-        assert "\n" not in str(err)
+        sentence = str(err)
+    assert sentence
+    assert "\n" not in sentence
 
 
 def test_numbers_that_no_one_could_mean_are_refused_before_anything_is_read(tmp_path):

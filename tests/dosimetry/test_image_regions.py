@@ -99,6 +99,16 @@ def test_one_outline_is_wrong_at_all_times_alike():
     assert found.curve.uncertainty_mbq == pytest.approx(0.03 * found.curve.activity_mbq)
 
 
+def test_an_outline_on_a_sharper_image_is_more_certain():
+    """The volume has the resolution of the CT it was drawn on, its counts that of the SPECT."""
+    images = study(levels(0.5, 0.4, 0.1), regions=[box()], fwhm_mm=11.0, outline_fwhm_mm=1.0)
+    found = region_curve(images, box(), log=NoticeLog())
+    volume = box().volume_ml
+    radius = math.cbrt(3000.0 * volume / (4.0 * math.pi))
+    assert found.volume_u == pytest.approx(volume_u_relative(volume_ml=volume, voxel_mm=4.8, fwhm_mm=1.0))
+    assert found.budget["outline"] == pytest.approx(edge_fraction(radius, 11.0) / 2.0 * found.volume_u)
+
+
 def test_outlines_drawn_on_each_image_err_independently():
     own = [box(), box(first=3, end=8), box(first=5, end=10)]
     found = region_curve(study(levels(0.5, 0.4, 0.1), own=own, fwhm_mm=11.0), "kidney", log=NoticeLog())

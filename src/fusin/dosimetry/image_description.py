@@ -121,6 +121,7 @@ def _merged(case: CaseFields, folder: Path, options: ImageOptions) -> ImageOptio
         "duration_s": case.number("duration_s", above=0.0),
         "random_u_percent": case.number("random_u_percent", least=0.0),
         "fwhm_mm": case.number("fwhm_mm", least=0.0),
+        "outline_fwhm_mm": case.number("outline_fwhm_mm", least=0.0),
         "registered": case.flag("registered"),
         "recovery": None if recovery is None else read_recovery(recovery),
     }

@@ -84,7 +84,8 @@ class ImageOptions:
     registered : the images were registered to one another although their frames of reference differ
     random_u_percent : relative standard uncertainty of each activity that differs from time to time; None takes the scatter of
         the points about their curve
-    fwhm_mm : resolution of the images, for the uncertainty of outlines
+    fwhm_mm : resolution of the images, for what an uncertain outline does to its counts, and for the loss of small regions
+    outline_fwhm_mm : resolution of the images on which regions were outlined (CT is sharper); None takes ``fwhm_mm``
     recovery : curve by volume, for regions without a coefficient of their own
     """
 
@@ -101,6 +102,7 @@ class ImageOptions:
     registered: bool = False
     random_u_percent: float | None = None
     fwhm_mm: float | None = None
+    outline_fwhm_mm: float | None = None
     recovery: RecoveryCurve | None = None
 
 
@@ -156,6 +158,7 @@ class ImageStudy:
     recovery : curve by volume for regions without a coefficient of their own
     random_u : relative standard uncertainty of each activity that differs from time to time, None when not stated
     fwhm_mm : resolution of the images, None when not stated
+    outline_fwhm_mm : resolution of the images on which regions were outlined, None for ``fwhm_mm``
     """
 
     points: tuple[ImagePoint, ...]
@@ -170,6 +173,7 @@ class ImageStudy:
     recovery: RecoveryCurve | None = None
     random_u: float | None = None
     fwhm_mm: float | None = None
+    outline_fwhm_mm: float | None = None
 
     def notes_of(self, name: str) -> RegionNotes:
         """Notes of a region; the defaults where nothing was stated."""

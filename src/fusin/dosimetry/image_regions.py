@@ -253,10 +253,11 @@ def _activity(point: ImagePoint, outline: Region, log: NoticeLog) -> tuple[float
 
 
 def _volume_u(study: ImageStudy, drawn: Sequence[Region], volume_ml: float) -> float | None:
-    if study.fwhm_mm is None:
+    fwhm = study.fwhm_mm if study.outline_fwhm_mm is None else study.outline_fwhm_mm
+    if fwhm is None:
         return None
     voxel = max(math.cbrt(1000.0 * r.grid.voxel_volume_ml) for r in drawn)
-    return volume_u_relative(volume_ml=volume_ml, voxel_mm=voxel, fwhm_mm=study.fwhm_mm)
+    return volume_u_relative(volume_ml=volume_ml, voxel_mm=voxel, fwhm_mm=fwhm)
 
 
 def _recovery(

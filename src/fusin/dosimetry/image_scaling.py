@@ -81,8 +81,9 @@ def check_options(options: ImageOptions) -> None:
     ):
         if value is not None and not (math.isfinite(value) and 0 <= value < 100):
             raise InputError(name, "value", value, "a percentage from 0 to below 100")
-    if options.fwhm_mm is not None and not (math.isfinite(options.fwhm_mm) and 0 <= options.fwhm_mm <= 100):
-        raise InputError("--fwhm-mm", "value", options.fwhm_mm, "a resolution from 0 to 100 mm")
+    for name, value in (("--fwhm-mm", options.fwhm_mm), ("--outline-fwhm-mm", options.outline_fwhm_mm)):
+        if value is not None and not (math.isfinite(value) and 0 <= value <= 100):
+            raise InputError(name, "value", value, "a resolution from 0 to 100 mm")
     if options.decay_correction not in (None, "none", "start", "admin"):
         raise InputError("--decay-correction", "value", options.decay_correction, "none, start or admin")
 

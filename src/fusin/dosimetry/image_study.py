@@ -120,6 +120,7 @@ def assemble(
         regions=regions, notes=notes, ct=ct, source_headers=found.source_headers,
         inputs=tuple(dict.fromkeys((*found.inputs, *more))), recovery=options.recovery,
         random_u=None if options.random_u_percent is None else options.random_u_percent / 100.0, fwhm_mm=options.fwhm_mm,
+        outline_fwhm_mm=options.outline_fwhm_mm,
     )  # fmt: skip
 
 
