@@ -23,6 +23,7 @@ _BENCH: dict[str, str] = {
     "biodistribution": "fusin.report.demo_biodistribution",
 }
 _DOSE: dict[str, str] = {
+    "images": "fusin.report.demo_dose_images",
     "curves": "fusin.report.demo_time_activity",
     "organs": "fusin.report.demo_organs",
     "s-values": "fusin.report.demo_dose_physics",
