@@ -296,7 +296,7 @@ def _with_shared(integral: RegionIntegral, shared_u: float) -> RegionIntegral:
     tia = integral.tia_mbq_h
     if not shared_u or tia.value is None or tia.low is None or integral.tia_u_mbq_h is None:
         return integral
-    method = f"{tia.method}, with {100 * shared_u:.3g} % shared by all points"
+    method = f"{tia.method}, and what all points of a region share"
     return replace(integral, tia_mbq_h=widened(tia, shared_u, method=method),
                    tia_u_mbq_h=math.hypot(integral.tia_u_mbq_h, shared_u * tia.value))  # fmt: skip
 

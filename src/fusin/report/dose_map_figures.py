@@ -79,7 +79,7 @@ def dose_map_figure(found: ImageDose) -> Figure | None:
         for column, plane in enumerate(planes):
             left = column * (_PANEL + _GAP)
             _picture(plate, plane, ct if rows == 2 and row == 0 else None, point, left, top)
-            _wash(plate, cuts[column], levels, left, top, washed=row == 0)
+            _wash(plate, cuts[column], levels, left, top, washed=row == 0, dark=rows == 2 and row == 0)
             _outlines(plate, plane, found, shown, left, top, dark=rows == 2 and row == 0)
             _furniture(plate, plane, column, left, top, dark=rows == 2 and row == 0)
     plate.label(0, 5, fit_text(f"through {name}", 3 * _PANEL), size=SMALL, fill=MUTED)
@@ -169,7 +169,14 @@ def _picture(plate: Plate, plane: Plane, ct: Volume | None, point: ImagePoint, l
 
 
 def _wash(
-    plate: Plate, cut: NDArray[np.float32], levels: Sequence[float], left: float, top: float, *, washed: bool
+    plate: Plate,
+    cut: NDArray[np.float32],
+    levels: Sequence[float],
+    left: float,
+    top: float,
+    *,
+    washed: bool,
+    dark: bool,
 ) -> None:
     """Colours of the dose and lines of equal dose."""
     if washed:
@@ -178,14 +185,15 @@ def _wash(
                   preserveAspectRatio="none", class_="dose")  # fmt: skip
     known = np.nan_to_num(cut, nan=0.0)
     with plate.group(transform=f"translate({short(left)} {short(top)})"):
-        for number, level in enumerate(levels):
+        for level in levels:
             paths = trace(known, level)
             if not paths:
                 continue
             data = path_data([p + 0.5 for p in paths], _PANEL / _PIXELS)
-            plate.add("path", d=data, fill="none", stroke="#000000", stroke_width=1.7, stroke_opacity=0.55)
+            plate.add("path", d=data, fill="none", stroke="#000000" if dark else "#FFFFFF", stroke_width=1.9,
+                      stroke_opacity=0.6 if dark else 0.85)  # fmt: skip
             plate.add("path", d=data, fill="none", stroke=_colour(level / levels[-1]), stroke_width=0.9, class_="isodose",
-                      stroke_dasharray=_dash(number), data_gy=f"{level:.6g}")  # fmt: skip
+                      data_gy=f"{level:.6g}")  # fmt: skip
 
 
 def _outlines(
@@ -238,8 +246,7 @@ def _legend(plate: Plate, levels: Sequence[float], left: float, top: float) -> N
         y = top + 12 + height * (1.0 - level / levels[-1])
         if number:
             plate.line(left + 9, y, left + 21, y, stroke="#000000", stroke_width=1.9)
-            plate.line(left + 9, y, left + 21, y, stroke=_colour(level / levels[-1]), stroke_width=1.1,
-                       stroke_dasharray=_dash(number - 1))  # fmt: skip
+            plate.line(left + 9, y, left + 21, y, stroke=_colour(level / levels[-1]), stroke_width=1.1)
         plate.label(left + 24, y, number_label(level, step), size=SMALL, class_="legend-gy")
 
 
@@ -306,11 +313,6 @@ def _curves(plate: Plate, part: Sequence[RegionImageDose], x_axis: Axis, y_axis:
 
 def _entries(part: Sequence[RegionImageDose]) -> list[Entry]:
     return [Entry(one.dose.name, series) for series, one in zip(SERIES, part, strict=False)]
-
-
-def _dash(number: int) -> str | None:
-    """Dashes of an isodose, so that colour is not the only difference."""
-    return (None, "5 1.5", "2.5 1.2", "6 1.5 1.2 1.5", "1.2 1.2", "8 2")[number % 6]
 
 
 def _ramp() -> NDArray[np.uint8]:

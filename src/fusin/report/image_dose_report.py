@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -78,18 +78,18 @@ IMAGE_COLUMNS = (
     Column("correction", "string", "what the decay correction was and what was done"),
 )
 _HEADINGS = {
-    "volume_ml": "volume [mL]", "mean_gy": "mean [Gy]", "least_gy": "min [Gy]", "most_gy": "max [Gy]",
-    "bed_mean_gy": "mean BED [Gy]", "without_dose_ml": "no dose [mL]", "u_percent": "u [%]", "time_h": "time [h]",
-    "contribution_percent": "of the dose [%]", "share": "of the variance", "duration_s": "duration [s]",
+    "volume_ml": "volume, mL", "mean_gy": "mean [Gy]", "least_gy": "min [Gy]", "most_gy": "max [Gy]",
+    "bed_mean_gy": "mean BED [Gy]", "without_dose_ml": "no dose, mL", "u_percent": "u [%]", "time_h": "time, h",
+    "contribution_percent": "of the dose [%]", "share": "of the variance", "duration_s": "duration, s",
     "calibration_u_percent": "calibration u [%]", "bed_gy": "BED [Gy]", "eqd2_gy": "EQD2 [Gy]",
-    "alpha_beta_gy": "alpha/beta [Gy]", "repair_half_time_h": "repair [h]",
+    "alpha_beta_gy": "alpha/beta [Gy]", "repair_half_time_h": "repair, h",
     **{f"d{p:g}_gy": f"D{p:g} [Gy]" for p in _PERCENTS},
 }  # fmt: skip
 
 
 def image_dose_report(
     source: Path, *, reading: ImageOptions, options: ImageDoseOptions, log: NoticeLog, files: bool = True,
-    created: datetime | None = None,
+    extra_inputs: Sequence[Path] = (), created: datetime | None = None,
 ) -> JobOutput:  # fmt: skip
     """Read the images of a treatment, compute doses, and make the page.
 
@@ -100,6 +100,7 @@ def image_dose_report(
     options : curves, priors, voxels
     log : receives notices
     files : whether maps and the study of a plan are made
+    extra_inputs : further files that entered, such as priors
     created : moment stamped into DICOM
 
     Raises
@@ -109,12 +110,13 @@ def image_dose_report(
     """
     study = read_image_study(source, options=reading, log=log)
     found = image_dose(study, options=options, log=log)
-    return image_dose_output(found, options=options, log=log, files=files, created=created)
+    return image_dose_output(found, options=options, log=log, files=files, extra_inputs=extra_inputs, created=created)
 
 
 def image_dose_output(
-    found: ImageDose, *, options: ImageDoseOptions, log: NoticeLog, files: bool = True, created: datetime | None = None
-) -> JobOutput:
+    found: ImageDose, *, options: ImageDoseOptions, log: NoticeLog, files: bool = True, extra_inputs: Sequence[Path] = (),
+    created: datetime | None = None,
+) -> JobOutput:  # fmt: skip
     """The page and the document of doses from images; see `image_dose_report`."""
     table = DoseTable(nuclide=found.study.nuclide, half_life_h=found.half_life_h,
                       administered_mbq=found.study.administered_mbq, regions=tuple(r.dose for r in found.regions))  # fmt: skip
@@ -135,6 +137,7 @@ def _parameters(found: ImageDose, options: ImageDoseOptions) -> dict[str, Any]:
     own: dict[str, Any] = {
         "density_u_percent": options.density_u_percent,
         "fwhm_mm": study.fwhm_mm,
+        "outline_fwhm_mm": study.outline_fwhm_mm,
         "random_u": study.random_u,
     }
     if options.voxels is not None:
@@ -262,7 +265,7 @@ def _summary(found: ImageDose, base: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _sections(found: ImageDose, options: ImageDoseOptions, base: tuple[JobSection, ...]) -> tuple[JobSection, ...]:
-    sections = [base[0]]
+    sections = [_first(found, base[0])]
     if found.voxels is not None:
         sections += [_map_section(found), _voxel_section(found, options)]
     biology = _biology(found)
@@ -270,6 +273,15 @@ def _sections(found: ImageDose, options: ImageDoseOptions, base: tuple[JobSectio
         sections.append(biology)
     budget = _budget(found)
     return (*sections, *base[1:], *((budget,) if budget else ()), _read(found))
+
+
+def _first(found: ImageDose, section: JobSection) -> JobSection:
+    """The table of the regions with its reasons as sentences, which would break inside of a narrow column."""
+    table = section.tables[0]
+    shown = tuple(s for s in table.shown or () if s.name != "reason")
+    reasons = [f"{r.dose.name}: {r.dose.reason or 'no self-dose, ' + r.dose.dose_reason}." for r in found.regions
+               if r.dose.reason or r.dose.dose_reason]  # fmt: skip
+    return replace(section, text=(*section.text, *reasons), tables=(replace(table, shown=shown), *section.tables[1:]))
 
 
 def _map_section(found: ImageDose) -> JobSection:
