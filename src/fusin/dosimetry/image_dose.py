@@ -23,7 +23,7 @@ from fusin.dosimetry.biological import bed_estimate, eqd2_estimate
 from fusin.dosimetry.dose_table import MARROW_NAME, RegionDose
 from fusin.dosimetry.dvh import Dvh, dvh
 from fusin.dosimetry.image_points import ImageStudy, RegionNotes
-from fusin.dosimetry.image_regions import RegionTimes, region_curve
+from fusin.dosimetry.image_regions import RegionTimes, region_curve, study_regions
 from fusin.dosimetry.image_voxels import VoxelOptions, VoxelResult, VoxelSource, bed_map, voxel_histogram, voxel_result
 from fusin.dosimetry.priors import Prior, prior_for
 from fusin.dosimetry.spheres import SphereS, sphere_s
@@ -152,7 +152,7 @@ def image_dose(study: ImageStudy, *, options: ImageDoseOptions, log: NoticeLog) 
     NotComputable
         Where no region can be integrated; one that can is enough for a result that names the others.
     """
-    regions = _regions_of(study)
+    regions = study_regions(study)
     if not regions:
         raise InputError(
             "study", "regions", "none", "a file of regions (--regions), or a SEG or RT Structure Set beside the images"
@@ -161,7 +161,8 @@ def image_dose(study: ImageStudy, *, options: ImageDoseOptions, log: NoticeLog) 
     half_life_h = nuclide_of(study.nuclide).half_life_s / 3600.0
     found: list[RegionImageDose] = []
     first: FusinError | None = None
-    for name, region in regions.items():
+    for region in regions:
+        name = region if isinstance(region, str) else region.name
         try:
             found.append(_integrated(study, name, region, options, half_life_h, log))
         except StrictRefusal:
@@ -241,15 +242,6 @@ def _row(quantity: str, u_relative: float, sensitivity: float, *, part_of: str =
 def _joined(rows: Sequence[BudgetRow]) -> float:
     """Relative uncertainty of all links but the fit."""
     return math.hypot(0.0, *(r.contribution for r in rows if not r.part_of and r.quantity != "time-activity fit"))
-
-
-def _regions_of(study: ImageStudy) -> dict[str, Region | str]:
-    """Regions of the study, then those that are drawn on the images alone."""
-    found: dict[str, Region | str] = {r.name: r for r in study.regions}
-    for point in study.points:
-        for region in point.regions:
-            found.setdefault(region.name, region.name)
-    return found
 
 
 def _check(study: ImageStudy, options: ImageDoseOptions) -> None:
