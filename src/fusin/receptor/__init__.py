@@ -1,0 +1,1 @@
+"""The receptor: pathway network, occupancy, tracer kinetics and whole-body distribution."""
