@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fusin.dosimetry.case_fields import CaseFields
-from fusin.dosimetry.image_notes import read_recovery, read_region_notes
+from fusin.dosimetry.image_notes import read_notes_file, read_recovery, read_region_notes
 from fusin.dosimetry.quantitative_spect import Measured
 from fusin.errors import FusinError, InputError
 from fusin.provenance import NoticeLog
@@ -77,3 +77,11 @@ def test_an_incomplete_recovery_curve_is_refused(values):
     with pytest.raises(FusinError) as caught:
         read_recovery(CaseFields(values, "study.toml"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_regions_may_hold_the_recovery_curve_of_the_images(tmp_path):
+    path = tmp_path / "regions.toml"
+    path.write_text('[recovery]\nb1_ml = 2.0\nb2 = 1.2\n\n[[region]]\nname = "liver"\n', encoding="utf-8")
+    notes, curve = read_notes_file(path, NoticeLog())
+    assert list(notes) == ["liver"]
+    assert curve.at(2.0).value == pytest.approx(0.5)

@@ -72,6 +72,16 @@ def test_a_region_keeps_its_volume_and_its_place_on_a_grid_of_any_spacing(spacin
     assert place * 4.8 == pytest.approx(region.centroid_mm(), abs=0.12 * 4.8)
 
 
+def test_voxels_three_times_as_long_that_share_their_faces_with_the_images_are_split_evenly():
+    coarse = grid_of((4, 4, 4), (14.4,) * 3, (4.8, 4.8, 4.8))
+    mask = np.zeros(coarse.shape, bool)
+    mask[1, 1, 1] = True
+    share = region_share(Region.from_mask("r", coarse, mask), SPECT)
+    assert share.index.min() == 3
+    assert share.index.max() == 5
+    assert share.volume_ml == pytest.approx(np.full(27, SPECT.voxel_volume_ml))
+
+
 def test_activity_is_concentration_times_volume():
     found = region_curve(study(levels(0.5, 0.4, 0.1), regions=[box()]), box(), log=NoticeLog())
     assert found.curve.activity_mbq == pytest.approx(np.array([0.5, 0.4, 0.1]) * box().volume_ml, rel=1e-6)
@@ -137,7 +147,7 @@ def test_a_stated_recovery_divides_and_brings_its_uncertainty():
 
 
 def test_a_recovery_curve_partly_undoes_what_the_outline_does():
-    """A larger outline holds more counts and is corrected less: the two act against each other (Gear 2018, equation 22)."""
+    """A larger outline holds more counts and is corrected less: the two act against each other."""
     curve = RecoveryCurve(b1_ml=3.0, b2=1.1, covariance=np.diag([0.01, 0.002]), low_ml=0.5, high_ml=200.0)
     plain = region_curve(study(levels(1.0, 0.8, 0.2), regions=[box()], fwhm_mm=11.0), box(), log=NoticeLog())
     found = region_curve(

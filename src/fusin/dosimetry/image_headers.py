@@ -132,8 +132,10 @@ def read_image_header(series: Series, options: ImageOptions, log: NoticeLog) -> 
         log.warning("DURATION_DIFFERS", f"the header's duration is {found:g} s; the stated {duration:g} s is used", where=where,
                     raw=found, used=duration)  # fmt: skip
     frames = header.frames
-    if series.modality == "NM" and duration is not None:
-        frames = tuple(replace(f, duration_ms=1000.0 * duration) for f in frames)
+    if duration is not None:
+        # A SPECT is one scan of all slices; beds of a PET keep the times that they state.
+        whole = series.modality == "NM"
+        frames = tuple(f if f.duration_ms and not whole else replace(f, duration_ms=1000.0 * duration) for f in frames)
     starts = [f.acquisition for f in frames if f.acquisition is not None]
     return ImageHeader(
         series=series, where=where, header=replace(header, decay_correction=correction, frames=frames),

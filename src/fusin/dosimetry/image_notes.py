@@ -16,7 +16,14 @@ from fusin.provenance import NoticeLog
 from fusin.tabular.rows import rows_of, words
 from fusin.tabular.schema import InputColumn, Schema
 
-__all__ = ["REGION_NOTES_TABLE", "check_names", "notes_of_tables", "read_recovery", "read_region_notes"]
+__all__ = [
+    "REGION_NOTES_TABLE",
+    "check_names",
+    "notes_of_tables",
+    "read_notes_file",
+    "read_recovery",
+    "read_region_notes",
+]
 
 _KINDS = ("organ", "lesion", "marrow", "blood")
 REGION_NOTES_TABLE = Schema(
@@ -37,12 +44,12 @@ REGION_NOTES_TABLE = Schema(
 _LIMITS = {"density_g_ml": 25.0, "recovery": 5.0, "alpha_beta_gy": 1e3, "repair_half_time_h": 1e3, "mass_g": 2e5}
 
 
-def read_region_notes(path: Path, log: NoticeLog) -> dict[str, RegionNotes]:
-    """Notes by name of region.
+def read_notes_file(path: Path, log: NoticeLog) -> tuple[dict[str, RegionNotes], RecoveryCurve | None]:
+    """Notes by name of region, and the recovery curve of the images where the file holds one.
 
     Parameters
     ----------
-    path : CSV or TSV as ``REGION_NOTES_TABLE``, or TOML with one ``[[region]]`` for each
+    path : CSV or TSV as ``REGION_NOTES_TABLE``, or TOML with one ``[[region]]`` for each and perhaps ``[recovery]``
     log : receives notices of the table
 
     Raises
@@ -52,14 +59,20 @@ def read_region_notes(path: Path, log: NoticeLog) -> dict[str, RegionNotes]:
     """
     if path.suffix.lower() == ".toml":
         case = read_case(path)
-        found = notes_of_tables(case)
+        found, recovery = notes_of_tables(case), case.table("recovery")
+        curve = None if recovery is None else read_recovery(recovery)
         case.finish()
-        return found
+        return found, curve
     out = {}
     for row in rows_of(path, REGION_NOTES_TABLE, log):
         values = {c.name: row.values.get(c.name) for c in REGION_NOTES_TABLE.columns[1:]}
         out[row.needed("name")] = _notes(values, row.where)
-    return out
+    return out, None
+
+
+def read_region_notes(path: Path, log: NoticeLog) -> dict[str, RegionNotes]:
+    """Notes by name of region; see :func:`read_notes_file`."""
+    return read_notes_file(path, log)[0]
 
 
 def notes_of_tables(case: CaseFields) -> dict[str, RegionNotes]:
@@ -68,7 +81,7 @@ def notes_of_tables(case: CaseFields) -> dict[str, RegionNotes]:
     Raises
     ------
     InputError
-        As :func:`read_region_notes`.
+        As :func:`read_notes_file`.
     """
     out: dict[str, RegionNotes] = {}
     for fields in case.tables("region"):

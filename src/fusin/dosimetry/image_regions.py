@@ -11,7 +11,7 @@ term is random.
 
 References
 ----------
-Gear J et al., Eur J Nucl Med Mol Imaging 2018;45:2456 (PMC6208822), equations 9 to 24.
+Gear J et al., Eur J Nucl Med Mol Imaging 2018;45:2456 (PMC6208822).
 """
 
 from __future__ import annotations
@@ -104,26 +104,30 @@ def region_share(region: Region, grid: Grid) -> RegionShare:
     matrix = index_map(grid, region.grid)
     # Four points along the longer side of an image voxel place a coarse region voxel to an eighth of it.
     parts = np.maximum(1, np.ceil(4.0 * np.abs(matrix[:, :3]).max(axis=0) - 1e-6)).astype(int)
-    if np.abs(matrix[:, :3] - np.round(matrix[:, :3])).max() < 1e-6 and _on_lattice(matrix):
+    if _same_voxels(matrix):
         parts[:] = 1
     part_ml = region.grid.voxel_volume_ml / float(parts.prod())
     inside = region.indices().astype(np.float64)
+    if not inside.size:
+        return RegionShare(index=np.zeros((0, 3), np.intp), volume_ml=np.zeros(0), outside=0.0)
     size = np.array(grid.shape)
-    keys: list[NDArray[np.intp]] = []
-    lost = 0
+    reach = 0.5 * np.abs(matrix[:, :3]).sum(axis=1)
+    centres = inside @ matrix[:, :3].T + matrix[:, 3]
+    low = np.clip(np.floor((centres - reach).min(axis=0) + 0.5).astype(np.intp), 0, size)
+    box = np.clip(np.floor((centres + reach).max(axis=0) + 1.5).astype(np.intp), low, size) - low
+    hits: NDArray[np.intp] = np.zeros(int(box.prod()), dtype=np.intp)
     for number in np.ndindex(*parts):
         shift = (np.array(number) + 0.5) / parts - 0.5
-        index = (inside + shift) @ matrix[:, :3].T + matrix[:, 3]
-        voxel = np.floor(index + 0.5 + 1e-9).astype(np.intp)
-        ok = ((voxel >= 0) & (voxel < size)).all(axis=1)
-        lost += int((~ok).sum())
-        keys.append(np.ravel_multi_index(tuple(voxel[ok].T), grid.shape))
-    flat, counts = np.unique(np.concatenate(keys), return_counts=True)
+        voxel = np.floor(centres + matrix[:, :3] @ shift + 0.5 + 1e-9).astype(np.intp) - low
+        ok = ((voxel >= 0) & (voxel < box)).all(axis=1)
+        if ok.any():
+            hits += np.bincount(np.ravel_multi_index(tuple(voxel[ok].T), tuple(box)), minlength=hits.size)
+    flat = np.flatnonzero(hits)
     total = inside.shape[0] * int(parts.prod())
     return RegionShare(
-        index=np.stack(np.unravel_index(flat, grid.shape), axis=1),
-        volume_ml=np.asarray(counts * part_ml, dtype=np.float64),
-        outside=lost / total if total else 0.0,
+        index=np.stack(np.unravel_index(flat, tuple(box)), axis=1) + low,
+        volume_ml=np.asarray(hits[flat] * part_ml, dtype=np.float64),
+        outside=1.0 - float(hits.sum()) / total,
     )
 
 
@@ -200,8 +204,11 @@ def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:
     return float(np.trapezoid(both * density, distance))
 
 
-def _on_lattice(matrix: FloatArray) -> bool:
-    return bool(np.abs(matrix[:, 3] - np.round(matrix[:, 3])).max() < 1e-3)
+def _same_voxels(matrix: FloatArray) -> bool:
+    """Whether every voxel of the region is exactly one voxel of the image, in whatever order of axes."""
+    linear = np.abs(matrix[:, :3])
+    return bool(np.abs(np.sort(linear, axis=1) - [0.0, 0.0, 1.0]).max() < 1e-6 and
+                np.abs(matrix[:, 3] - np.round(matrix[:, 3])).max() < 1e-3)  # fmt: skip
 
 
 def _outline(point: ImagePoint, name: str, region: Region | str) -> Region:

@@ -151,8 +151,19 @@ def _moment(header: ImageHeader, agreed: Agreed, stated: StatedTime, log: Notice
         return _Moment(time_h=start_h, measured=begun, factors=factor, words=words)
     if header.series.modality == "NM":
         return _of_spect(header, kind, start_h, begun, half_life, log)
-    with as_activity(header.where):
-        found = reference_times(header.header, half_life, log)
+    try:
+        with as_activity(header.where):
+            found = reference_times(header.header, half_life, log)
+    except NotComputable:
+        if stated.time_h is None:
+            raise
+        # A stated time needs no clock; an export without usable ones has one moment for all slices.
+        return _Moment(
+            time_h=start_h,
+            measured=None,
+            factors=1.0,
+            words=f"{header.correction_words}: values belong to the stated time",
+        )
     first = min(found.times)
     elapsed = np.array([(t - first).total_seconds() for t in found.times])
     factors = np.asarray(decay_factor(-elapsed, half_life), dtype=np.float64)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fusin.dosimetry.image_headers import Agreed
-from fusin.dosimetry.image_notes import check_names, read_region_notes
+from fusin.dosimetry.image_notes import check_names, read_notes_file
 from fusin.dosimetry.image_points import ImageOptions, ImagePoint, ImageStudy, RegionNotes, require_one_frame
 from fusin.errors import Ambiguous, InputError, MissingValue, NotComputable
 from fusin.imaging.mask_sources import referenced_series_uid
@@ -109,19 +109,28 @@ def assemble(
     if not own:
         require_one_frame(ordered)
     _say_unknown_frames(ordered, log)
-    notes = dict(found.notes or {})
+    notes, recovery = dict(found.notes or {}), options.recovery
     if options.notes is not None:
-        notes |= read_region_notes(options.notes, log)
+        listed, curve = read_notes_file(options.notes, log)
+        if curve is not None and recovery is not None:
+            raise InputError(options.notes.name, "recovery", "a second curve", "one recovery curve")
+        notes, recovery = notes | listed, recovery or curve
     names = [r.name for r in regions] + [r.name for p in ordered for r in p.regions]
     check_names(notes, names, log, where=str(options.notes.name) if options.notes is not None else "regions")
     more = [f for f in (*files, options.notes, *(found.own_regions or {}).values()) if f is not None]
+    read = (*found.inputs, *(f for one in more for f in _files_of(one)))
     return ImageStudy(
         points=ordered, nuclide=agreed.nuclide.name, administered_mbq=agreed.administered_mbq, injected=agreed.injected,
         regions=regions, notes=notes, ct=ct, source_headers=found.source_headers,
-        inputs=tuple(dict.fromkeys((*found.inputs, *more))), recovery=options.recovery,
+        inputs=tuple(dict.fromkeys(read)), recovery=recovery,
         random_u=None if options.random_u_percent is None else options.random_u_percent / 100.0, fwhm_mm=options.fwhm_mm,
         outline_fwhm_mm=options.outline_fwhm_mm,
     )  # fmt: skip
+
+
+def _files_of(path: Path) -> tuple[Path, ...]:
+    """A file, or the files of a folder."""
+    return tuple(sorted(f for f in path.iterdir() if f.is_file())) if path.is_dir() else (path,)
 
 
 def _registered(
