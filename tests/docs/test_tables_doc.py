@@ -18,6 +18,7 @@ from fusin.cohort import aldosteronism, avs_table, concordance, findings, follow
 from fusin.cohort import tables as cohort_tables
 from fusin.dosimetry import organ_cases, s_table_files, treatment_files
 from fusin.dosimetry.dose_table import TIME_ACTIVITY_TABLE
+from fusin.dosimetry.image_notes import REGION_NOTES_TABLE
 from fusin.dosimetry.planning_files import LIMITS_TABLE, STUDY_TABLE
 from fusin.quantification import tables
 from fusin.quantification.tables import LESION_COLUMNS, REFERENCE_COLUMNS, REGION_COLUMNS
@@ -140,6 +141,12 @@ INPUTS = (
         "[`fusin dose record`](dose.md#fusin-dose-record)",
         "one row per graded finding",
         treatment_files.TOXICITY_GRADES_TABLE,
+    ),
+    (
+        "regions of images",
+        "[`fusin dose images --notes`](dose.md#fusin-dose-images)",
+        "one row per region",
+        REGION_NOTES_TABLE,
     ),
     ("plan study", "[`fusin plan`](plan.md)", "one row per organ", STUDY_TABLE),
     ("plan limits", "[`fusin plan`](plan.md)", "one row per limit", LIMITS_TABLE),
