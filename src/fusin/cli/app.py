@@ -18,6 +18,7 @@ from fusin.cli import (
     evidence_commands,
     generator_commands,
     plan_commands,
+    receptor_commands,
     release_commands,
     scan_commands,
     trial_commands,
@@ -48,6 +49,7 @@ dispense_commands.register(app)
 assay_commands.register(app)
 dose_commands.register(app)
 plan_commands.register(app)
+receptor_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)

@@ -327,7 +327,7 @@ def profile_limit(
     high: FloatArray, free: Any, root: FloatArray, y: FloatArray, time: FloatArray, value: FloatArray,
     edges: FloatArray, first: Any, last: Any, blood_time: FloatArray, blood: FloatArray, direct: FloatArray,
 ) -> Any:  # fmt: skip
-    """Where the profile of one parameter reaches a sum of squares, and whether another rate lies at its limit there.
+    """Where the profile of one parameter reaches a sum of squares, and whether the limit of another rate made it so.
 
     The place is NaN where the sum is never reached inside of the box.
 
@@ -376,4 +376,9 @@ def profile_limit(
     for j in range(4):
         if others[j]:
             pinned = pinned or now[j] - low[j] < 1e-6 or high[j] - now[j] < 1e-6
+    if pinned:
+        # A limit that holds back counts; one behind which the curve stays the same, as k3 = 0, does not.
+        now, cost, _, _ = fit(kind, view, now, low - 3.0, high + 3.0, others, root, y, time, value, edges, first, last,
+                              blood_time, blood, direct, 60)  # fmt: skip
+        pinned = cost < (1.0 - 1e-3) * target
     return 0.5 * (inner + outer), pinned
