@@ -270,6 +270,10 @@ def _keys(value: Any) -> set[str]:
             "dose organs fusin-demo/dose/organs.csv --nuclide Lu-177 --administered-mbq 200 --sphere lesion "
             "--s-table fusin-demo/dose/s_values.csv --biology fusin-demo/dose/biology.toml --json",
         ),
+        (
+            "dose",
+            "dose images fusin-demo/dose/therapy/images --notes fusin-demo/dose/therapy/regions.csv --fwhm-mm 11 --json",
+        ),
         ("dose", "dose marrow fusin-demo/dose/marrow.toml --json"),
         ("dose", "dose budget fusin-demo/dose/budget.toml --json"),
         ("dose", "dose record fusin-demo/dose/record.toml --json"),

@@ -42,6 +42,7 @@ from fusin.report import (
     dose_physics_report,
     dose_record_report,
     dose_report,
+    image_dose_report,
     plan_report,
     plan_schedules,
 )
@@ -276,6 +277,26 @@ OUTPUTS = (
         dose_report.CANDIDATE_COLUMNS,
     ),
     ("dose points", "`tables/points.csv` of [`fusin dose`](dose.md): one row per time.", dose_report.POINT_COLUMNS),
+    (
+        "voxel doses of regions",
+        "`tables/voxel-doses.csv` of [`fusin dose images`](dose.md#fusin-dose-images): one row per region.",
+        image_dose_report.VOXEL_COLUMNS,
+    ),
+    (
+        "BED of regions",
+        "`tables/biology.csv` of [`fusin dose images`](dose.md#fusin-dose-images): one row per region with parameters.",
+        image_dose_report.BED_COLUMNS,
+    ),
+    (
+        "budget of regions",
+        "`tables/budget.csv` of [`fusin dose images`](dose.md#fusin-dose-images): one row per region and link.",
+        image_dose_report.LINK_COLUMNS,
+    ),
+    (
+        "images of a dose",
+        "`tables/images.csv` of [`fusin dose images`](dose.md#fusin-dose-images): one row per image.",
+        image_dose_report.IMAGE_COLUMNS,
+    ),
     (
         "sphere S values",
         "`tables/spheres.csv` of [`fusin dose sphere`](dose.md#fusin-dose-sphere): one row per sphere.",

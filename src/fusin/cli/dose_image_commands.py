@@ -116,7 +116,7 @@ def images(
     """Doses of regions and voxels from SPECT or PET at several times: curves, maps, histograms, RT Dose.
 
     \b
-    Example: fusin dose images fusin-demo/dose/images --notes fusin-demo/dose/regions.csv
+    Example: fusin dose images fusin-demo/dose/therapy/images --notes fusin-demo/dose/therapy/regions.csv
     """
     integration = integration_options(
         model=model, weights=weights, average=average, interval=interval, resamples=resamples, seed=seed, level=level, tail=tail,

@@ -26,6 +26,7 @@ from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
 
 __all__ = [
+    "BED_COLUMNS",
     "IMAGE_COLUMNS",
     "LINK_COLUMNS",
     "VOXEL_COLUMNS",
