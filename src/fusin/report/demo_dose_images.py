@@ -72,8 +72,9 @@ def run_part(folder: Path, *, seed: int = 0) -> JobOutput:
     output = _with_truth(image_dose_output(found, options=options, log=log, created=patient.start(3)), found, patient)
     marrow = write_bytes_atomically(written.folder / "marrow.toml", marrow_case(found, written.blood).encode("utf-8"))
     write_bytes_atomically(written.folder / "plan.toml", plan_study(found).encode("utf-8"))
-    outputs = {"doses": output, "marrow": marrow_report(marrow, log=NoticeLog())}
-    return joined("A digital patient from images to doses", outputs)
+    both = joined(output.title, {"doses": output, "marrow": marrow_report(marrow, log=NoticeLog())})
+    # The page of the demonstration puts the title of its part before each of these.
+    return replace(both, sections=tuple(replace(s, title=s.title.split(" · ")[-1]) for s in both.sections))
 
 
 def reading_options(written: WrittenTherapy) -> ImageOptions:
@@ -139,7 +140,8 @@ def _with_truth(output: JobOutput, found: ImageDose, patient: TherapyPatient) ->
     shown = shown_columns(frame, TRUTH_COLUMNS, headings=_HEADINGS)
     table = JobTable(name="truth", title="Images against the truth", frame=frame, shown=shown)
     section = JobSection(name="truth", title="Against the truth", text=_TEXT, tables=(table,))
-    return replace(output, sections=(*output.sections, section), document={**output.document, "truth": rows},
+    first, *others = output.sections
+    return replace(output, sections=(first, section, *others), document={**output.document, "truth": rows},
                    summary=(*output.summary, _sentence(rows)))  # fmt: skip
 
 
