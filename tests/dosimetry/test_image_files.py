@@ -330,6 +330,41 @@ def test_a_missing_or_later_injection_is_refused_and_can_be_stated(tmp_path):
     assert caught.value.code == "IMAGE_BEFORE_INJECTION"
 
 
+def test_a_start_taken_from_the_series_is_an_adaptation(tmp_path):
+    source = nm_study(tmp_path, tags={**NM_START, "AcquisitionDate": None, "AcquisitionTime": None})
+    log = NoticeLog()
+    curve_of(source, tmp_path, log)
+    assert [n.severity for n in log if n.code == "ACQUISITION_TIME_FROM_SERIES"] == ["adapted"] * 4
+    source = nm_study(tmp_path / "day", tags={**NM_START, "AcquisitionDate": None})
+    log = NoticeLog()
+    curve_of(source, tmp_path, log)
+    assert "ACQUISITION_DATE_ASSUMED" in [n.code for n in log]
+
+
+def test_a_clock_time_without_a_date_of_injection_asks_for_the_option(tmp_path):
+    source = nm_study(tmp_path, injection_tags={"RadiopharmaceuticalStartDateTime": None})
+    with pytest.raises(NotComputable, match="--injected") as caught:
+        curve_of(source, tmp_path)
+    assert caught.value.code == "INJECTION_DATE_UNKNOWN"
+
+
+@pytest.mark.parametrize(("given", "warned"), [(200.0, False), (0.4, True), (200_000.0, True)])
+def test_images_that_hold_more_than_was_given_or_next_to_nothing_are_doubted(tmp_path, given, warned):
+    """The image holds 0.55 MBq: less was given, or the given activity is stated in kBq."""
+    log = NoticeLog()
+    curve_of(nm_study(tmp_path, times=(4.0,)), tmp_path, log, administered_mbq=given)
+    holds = truth_bq_ml(4.0).sum() * GRID.voxel_volume_ml / 1e6
+    left = given * np.exp2(-4.0 * 3600 / HALF_LIFE_S)
+    assert warned == (holds > 1.15 * left or holds < 1e-3 * left)
+    assert warned == ("IMAGE_ACTIVITY_IMPLAUSIBLE" in [n.code for n in log])
+
+
+def test_dicom_images_without_a_frame_of_reference_are_a_warning(tmp_path):
+    log = NoticeLog()
+    curve_of(nm_study(tmp_path, tags={**NM_START, "FrameOfReferenceUID": None}), tmp_path, log)
+    assert [n.severity for n in log if n.code == "FRAME_UNKNOWN"] == ["warning"]
+
+
 def test_missing_facts_are_named_with_the_option_that_states_them(tmp_path):
     bare = {"RadionuclideTotalDose": None, "RadionuclideCodeSequence": None, "Radiopharmaceutical": None,
             "RadionuclideHalfLife": None}  # fmt: skip

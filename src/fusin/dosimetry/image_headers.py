@@ -137,12 +137,24 @@ def read_image_header(series: Series, options: ImageOptions, log: NoticeLog) -> 
         whole = series.modality == "NM"
         frames = tuple(f if f.duration_ms and not whole else replace(f, duration_ms=1000.0 * duration) for f in frames)
     starts = [f.acquisition for f in frames if f.acquisition is not None]
+    _say_assumed_start(header, starts, where, log)
     return ImageHeader(
         series=series, where=where, header=replace(header, decay_correction=correction, frames=frames),
         correction_words=words, nuclide=header_nuclide(header), administered_mbq=_administered(header, series.modality, where, log),
         patient=series.text(Tag.PATIENT_ID), zone=parse_zone(header.timezone), begun=min(starts, default=header.series_start),
         duration_s=duration,
     )  # fmt: skip
+
+
+def _say_assumed_start(header: SuvHeader, starts: Sequence[datetime], where: str, log: NoticeLog) -> None:
+    """A start that is not stated as such: the series' date, or its time, which may be that of the reconstruction."""
+    if starts and not header.acquisition_date_known:
+        log.adapted("ACQUISITION_DATE_ASSUMED", "Acquisition Date (0008,0022) is absent; the series' date is taken", where=where,
+                    used=starts[0].date().isoformat())  # fmt: skip
+    if not starts and header.series_start is not None:
+        used = header.series_start.isoformat(sep=" ", timespec="minutes")
+        said = f"Acquisition Time (0008,0032) is absent; the series' {used} is taken, which may be that of the reconstruction"
+        log.adapted("ACQUISITION_TIME_FROM_SERIES", said, where=where, used=used)
 
 
 def _correction(
@@ -285,7 +297,7 @@ def _injection(header: ImageHeader, found: Nuclide, said: datetime | None, log: 
             )
     except NotComputable as err:
         if said is None and err.code != "INJECTION_TIME_MISSING":
-            raise
+            raise type(err)(err.what, err.because, f"{err.needed}, or --injected", err.code) from err
         return None
     return on_zone(moment, header.zone)
 

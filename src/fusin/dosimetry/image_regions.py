@@ -285,8 +285,8 @@ def _recovery(
                         "that the recovery curve was measured at", where=name, raw=volume_ml)  # fmt: skip
         return found, found.relative, curve.b2 * (1.0 - found.value)
     if study.fwhm_mm is None:
-        log.warning("RECOVERY_NOT_APPLIED", "no recovery coefficient was stated, nor the resolution of the images, so that the "
-                    "loss of a small region cannot be told", where=name)  # fmt: skip
+        log.warning("RECOVERY_NOT_APPLIED", "neither a recovery coefficient of every region nor the resolution of the images "
+                    "(--fwhm-mm) was stated, so that the loss of small regions cannot be told", where="recovery")  # fmt: skip
     else:
         left = sphere_recovery(volume_ml, study.fwhm_mm)
         if left < _LEAST_RECOVERY:

@@ -8,6 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fusin.decay import decay_factor
 from fusin.dosimetry.image_headers import Agreed
 from fusin.dosimetry.image_notes import check_names, read_notes_file
 from fusin.dosimetry.image_points import ImageOptions, ImagePoint, ImageStudy, RegionNotes, require_one_frame
@@ -22,6 +25,8 @@ __all__ = ["Found", "assemble", "in_order"]
 
 # Two images that start closer together than this are two reconstructions of one scan.
 _ONE_SCAN_H = 1.0 / 60.0
+# Shares of what can be left of the given activity: above is noise and calibration, below is a unit that is wrong by 1000.
+_MOST_OF_GIVEN, _LEAST_OF_GIVEN = 1.15, 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -109,6 +114,7 @@ def assemble(
     if not own:
         require_one_frame(ordered)
     _say_unknown_frames(ordered, log)
+    _say_implausible(ordered, agreed, log)
     notes, recovery = dict(found.notes or {}), options.recovery
     if options.notes is not None:
         listed, curve = read_notes_file(options.notes, log)
@@ -215,7 +221,22 @@ def _one_each(
 
 
 def _say_unknown_frames(points: Sequence[ImagePoint], log: NoticeLog) -> None:
-    unknown = [p.where for p in points if not p.volume.frame_of_reference_uid]
+    unknown = [p for p in points if not p.volume.frame_of_reference_uid]
     if unknown and len(points) > 1:
-        log.info("FRAME_UNKNOWN", f"{len(unknown)} of {len(points)} images state no frame of reference (NIfTI has none) and were "
-                 "taken to lie in that of the others", raw=unknown)  # fmt: skip
+        # NIfTI cannot state a frame; a DICOM image could have, and most sites have one for each visit.
+        note = log.info if all(p.facts.get("modality") == "NIfTI" for p in unknown) else log.warning
+        said = f"{len(unknown)} of {len(points)} images state no frame of reference and were taken to lie in that of the others"
+        note("FRAME_UNKNOWN", said, raw=[p.where for p in unknown])
+
+
+def _say_implausible(points: Sequence[ImagePoint], agreed: Agreed, log: NoticeLog) -> None:
+    """Warn of images with more activity than was given, or next to none of it: another unit, calibration or injection."""
+    for point in points:
+        total = float(np.nansum(point.volume.values, dtype=np.float64)) * point.volume.voxel_volume_ml
+        left = agreed.administered_mbq * float(decay_factor(3600.0 * point.time_h, agreed.nuclide.half_life_s))
+        if total > _MOST_OF_GIVEN * left or total < _LEAST_OF_GIVEN * left:
+            said = (
+                f"the image holds {total:.4g} MBq, and of the {agreed.administered_mbq:g} MBq given {left:.4g} MBq can be left after "
+                f"{point.time_h:.1f} h: check unit, calibration and activity"
+            )
+            log.warning("IMAGE_ACTIVITY_IMPLAUSIBLE", said, where=point.where, raw=total, used=left)
