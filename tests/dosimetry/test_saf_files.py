@@ -10,7 +10,7 @@ from fusin.dosimetry.organs import organ_doses
 from fusin.dosimetry.s_table_files import read_s_tables
 from fusin.dosimetry.s_tables import KEV_PER_S_GRAM, absorbed_kev, with_masses
 from fusin.dosimetry.saf_files import read_saf
-from fusin.errors import FusinError, InputError
+from fusin.errors import FusinError, InputError, NotComputable
 from fusin.provenance import NoticeLog
 
 ENERGIES = [0.001, 0.01, 0.1, 1.0, 10.0]
@@ -118,3 +118,9 @@ def test_one_file_two_models_and_other_particles_are_refused(tmp_path, files):
             read_s_tables([files[0], second], NoticeLog(), nuclide_name="Lu-177")
     with pytest.raises(InputError, match="--nuclide"):
         read_s_tables(files, NoticeLog())
+
+
+def test_a_nuclide_whose_alphas_are_in_neither_file_is_refused(files):
+    with pytest.raises(NotComputable, match="alphas") as refusal:
+        read_s_tables(files, NoticeLog(), nuclide_name="Ac-225")
+    assert refusal.value.code == "ALPHAS_NOT_IN_TABLE"

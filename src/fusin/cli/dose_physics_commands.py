@@ -14,7 +14,8 @@ from fusin.errors import InputError
 __all__ = ["register"]
 
 NuclideOption = Annotated[
-    str, typer.Option("--nuclide", help="Nuclide, for example Lu-177, Y-90, Ga-68, Tb-161 or Ac-225.", show_default=False)
+    str,
+    typer.Option("--nuclide", help="Nuclide, for example Lu-177, Y-90, Ga-68, Tb-161 or Ac-225.", show_default=False),
 ]
 MassOption = Annotated[
     list[float] | None, typer.Option("--mass-g", help="Mass of the sphere in gram, 0.001 to 10000. Repeatable.")

@@ -21,7 +21,7 @@ from fusin.tabular.files import load
 from fusin.tabular.rows import Row, rows_of
 from fusin.tabular.schema import InputColumn, Schema
 
-__all__ = ["TIA_TABLE", "OrganCase", "names_of", "read_biology", "read_organ_case"]
+__all__ = ["TIA_TABLE", "OrganCase", "curve_of", "names_of", "read_biology", "read_organ_case"]
 
 TIA_TABLE = Schema(
     name="time-integrated activities",
@@ -164,7 +164,7 @@ def _from_times(path: Path, log: NoticeLog, nuclide_name: str | None, administer
         if region.integral is None:
             continue
         tia[region.name] = region.integral.tia_mbq_h
-        curve = _curve(region.integral.parameters)
+        curve = curve_of(region.integral.parameters)
         if curve is not None:
             curves[region.name] = curve
         if region.integral.t_eff_h is not None:
@@ -195,6 +195,8 @@ def _from_json(path: Path, nuclide_name: str | None, administered_mbq: float | N
     if not isinstance(used, str) or not used:
         raise InputError(path.name, "nuclide", used, "--nuclide")
     given = document.get("administered_mbq")
+    if given is not None:
+        given = _finite(given, path.name, "administered_mbq")
     if administered_mbq is not None and given is not None and abs(given - administered_mbq) > 1e-6 * administered_mbq:
         raise InputError(path.name, "administered_mbq", given, f"{administered_mbq:g}, as --administered-mbq says")
     tia, masses, curves, half_lives = {}, {}, {}, {}
@@ -209,7 +211,7 @@ def _from_json(path: Path, nuclide_name: str | None, administered_mbq: float | N
             half_lives[name] = _estimate(region["t_eff_h"], where, "t_eff_h")
         if region.get("mass_g") is not None:
             masses[name] = _mass(region, where)
-        curve = _curve(region.get("parameters") or {})
+        curve = curve_of(_fields(region, "parameters", where))
         if curve is not None:
             curves[name] = curve
     if not tia:
@@ -231,6 +233,13 @@ def _estimate(value: Any, where: str, name: str) -> Estimate:
     )  # fmt: skip
 
 
+def _fields(region: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]:
+    found = region.get(name) or {}
+    if not isinstance(found, Mapping):
+        raise InputError(where, name, type(found).__name__, "an object with numbers by name")
+    return found
+
+
 def _mass(region: Mapping[str, Any], where: str) -> Estimate:
     """Mass of a region with its standard uncertainty, where the document has one."""
     value, u = _finite(region["mass_g"], where, "mass_g"), region.get("mass_u_g")
@@ -240,10 +249,13 @@ def _mass(region: Mapping[str, Any], where: str) -> Estimate:
     return estimate_from(value, low=None, high=None, u_percent=share, where=where, field="mass_g")
 
 
-def _curve(parameters: Mapping[str, Any]) -> Curve | None:
-    """Rates and amplitudes of a fitted curve, in the order of their numbers; None where they do not make one.
+def curve_of(parameters: Mapping[str, Any]) -> Curve | None:
+    """Rates [1/h] and amplitudes of a fitted curve, in the order of their numbers; None where they do not make one.
 
-    One rate makes a curve without an amplitude: a method for one scan states its half-life alone.
+    Parameters
+    ----------
+    parameters : ``lambda_1_per_h`` and so on with ``a_1_mbq`` and so on, as `fusin dose` prints them. One rate makes a curve
+        without an amplitude: a method for one scan states its half-life alone
     """
     rates, amounts = [], []
     for number in range(1, len(parameters) + 1):

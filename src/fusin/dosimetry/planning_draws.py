@@ -55,6 +55,8 @@ class StudyOrgan:
     absorbed_kev : energy absorbed in the organ per decay [keV] by nuclide
     absorbed_kev_u : relative standard uncertainty of the ratio of energies
     correlation : of the logarithms of dose and half-life in the study
+    rates_per_h, weights : exponentials of the organ's activity in the study, where they are known; without them it clears with
+        ``t_eff_h`` alone. The exchange of nuclides needs their weights only up to a factor
     """
 
     name: str
@@ -64,6 +66,14 @@ class StudyOrgan:
     absorbed_kev: Mapping[str, float] = field(default_factory=dict)
     absorbed_kev_u: float = 0.0
     correlation: float = 0.0
+    rates_per_h: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.rates_per_h) != len(self.weights) or any(r <= 0 for r in self.rates_per_h):
+            raise InputError(self.name, "rates_per_h", len(self.rates_per_h), "one positive rate for each weight")
+        if self.rates_per_h and not sum(w / r for r, w in zip(self.rates_per_h, self.weights, strict=True)) > 0:
+            raise InputError(self.name, "weights", str(self.weights), "weights whose integral is positive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +155,10 @@ def draw_study(
     if exchanged:
         log.info("DOSE_BY_EXCHANGE", f"doses of {', '.join(exchanged)} follow from {study.nuclide} by the exchange of physical "
                  "decay: same molecule, amount and patient", where="plan")  # fmt: skip
+    several = [one.name for one in study.organs if len(one.rates_per_h) > 1]
+    if several:
+        log.info("SLOWEST_COMPONENT_ALONE", f"BED and residual dose of {', '.join(several)} count the slowest component of the "
+                 "activity alone; the exchange of nuclides counts all", where="plan")  # fmt: skip
     for name in names:
         say_alpha_assumptions(name, log)
     if study.change_u == 0.0:
@@ -194,9 +208,28 @@ def _organ(
                                     f"its t_eff_h with {source}, or a plan with {source} alone", "PLAN_T_EFF_MISSING")  # fmt: skip
             energy = _energy_kev(one, name) / _energy_kev(one, source)
             doses[name] = (
-                doses[name] * t_eff[name] / half_lives * energy * np.exp(_sigma(one.absorbed_kev_u) * z_energy)
+                doses[name]
+                * t_eff[name]
+                / half_lives
+                * energy
+                * _uptake_factor(one, source, name)
+                * np.exp(_sigma(one.absorbed_kev_u) * z_energy)
             )
     return OrganDraws(dose_gy_per_gbq=doses, t_eff_h=t_eff)
+
+
+def _uptake_factor(one: StudyOrgan, source: str, name: str) -> float:
+    """What the other components change in the exchange of nuclides, over that of the slowest alone."""
+    if len(one.rates_per_h) < 2:
+        return 1.0
+    step = math.log(2.0) * (1.0 / physical_half_life_h(name) - 1.0 / physical_half_life_h(source))
+    pairs = list(zip(one.rates_per_h, one.weights, strict=True))
+    slowest = min(one.rates_per_h)
+    if slowest + step <= 0:
+        # Slower than the physical decay of the source: refused, or cut off, with the half-lives.
+        return 1.0
+    whole = sum(w / (r + step) for r, w in pairs) / sum(w / r for r, w in pairs)
+    return whole * (slowest + step) / slowest
 
 
 def _half_lives(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fusin.dosimetry.case_fields import CaseFields, estimate_from, read_case
+from fusin.dosimetry.organ_cases import curve_of
 from fusin.dosimetry.planning import Limit, Quantity
 from fusin.dosimetry.planning_draws import Study, StudyOrgan
 from fusin.errors import InputError
@@ -280,12 +281,27 @@ def _json_study(path: Path, nuclide_name: str | None, log: NoticeLog) -> Study:
             log.warning("ORGAN_WITHOUT_DOSE", f"{name} has no dose and is not in the plan", where=where)
             continue
         mass = entry.get("mass_g")
+        rates, weights = _curve(entry, f"{where}, {name}")
         organs.append(StudyOrgan(
             name=name, dose_gy_per_gbq=dose, t_eff_h=_stated(entry.get("t_eff_h"), f"{where}, {name}", "t_eff_h", 1.0),
-            mass_g=float(mass) if isinstance(mass, (int, float)) and mass > 0 else None,
+            mass_g=float(mass) if isinstance(mass, (int, float)) and mass > 0 else None, rates_per_h=rates, weights=weights,
         ))  # fmt: skip
     own = document.get("nuclide")
     return Study(nuclide=_one_nuclide(own if isinstance(own, str) else "", nuclide_name, where), organs=tuple(organs))
+
+
+def _curve(entry: Mapping[str, Any], where: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Rates [1/h] and weights of a region (``parameters``) or organ (``curve``); empty where it has none."""
+    found = entry.get("curve")
+    if found is None:
+        parameters = entry.get("parameters")
+        return (curve_of(parameters) if isinstance(parameters, Mapping) else None) or ((), ())
+    lists: list[Any] = [found.get(n) for n in ("rates_per_h", "weights")] if isinstance(found, Mapping) else []
+    if not lists or not all(
+        isinstance(v, list) and all(isinstance(x, (int, float)) and math.isfinite(x) for x in v) for v in lists
+    ):
+        raise InputError(where, "curve", str(found)[:40], "rates_per_h and weights, lists of numbers")
+    return tuple(map(float, lists[0])), tuple(map(float, lists[1]))
 
 
 def _stated(found: object, where: str, field: str, factor: float) -> Estimate | None:

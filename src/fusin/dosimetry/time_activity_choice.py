@@ -239,6 +239,8 @@ def _bootstrap(
     assert tia.value is not None
     if resamples < 100:
         raise InputError(best.points.region, "resamples", resamples, "at least 100")
+    if seed < 0:
+        raise InputError(best.points.region, "seed", seed, "a whole number of zero or more")
     rng = np.random.default_rng(seed)
     root = root_weights(best.points, best.weights)
     curve = best.at(best.points.time_h)

@@ -308,10 +308,12 @@ def monte_carlo(
     Raises
     ------
     InputError
-        For fewer than 1000 draws.
+        For fewer than 1000 draws, or a negative seed.
     """
     if draws < 1000:
         raise InputError("Monte Carlo", "draws", draws, "at least 1000")
+    if seed < 0:
+        raise InputError("Monte Carlo", "seed", seed, "a whole number of zero or more")
     rng = np.random.default_rng(seed)
     volume = chain.volume_ml * _factor(rng, chain.volume_u_relative, draws)
     dose = chain.dose_gy * _factor(rng, chain.fit_u, draws) * _factor(rng, chain.s_u, draws)

@@ -120,6 +120,11 @@ class OrganOptions:
     biology: Path | None = None
     olinda: Path | None = None
 
+    def __post_init__(self) -> None:
+        u = self.s_u_percent
+        if u is not None and not (math.isfinite(u) and 0 <= u < 200):
+            raise InputError("--s-u-percent", "uncertainty", u, "a percentage from 0 to below 200")
+
     def to_json(self) -> dict[str, Any]:
         """Return the parameters as a JSON-ready mapping; files by their names."""
         out = {name: getattr(self, name) for name in self.__slots__}

@@ -111,11 +111,7 @@ def sphere_report(nuclide: str, masses_g: Sequence[float], *, density: float, lo
         title=f"Sphere S values of {emitted.nuclide}",
         document=document,
         sections=(section,),
-        summary=tuple(
-            f"{s.nuclide}, sphere of {s.mass_g:g} g: S = {s.s_mgy_per_mbq_s:.4g} mGy/(MBq s) ({s.low:.4g} to {s.high:.4g}); "
-            f"{s.absorbed_kev:.1f} keV absorbed per decay{_alpha_words(s)}"
-            for s in found
-        ),
+        summary=tuple(_sphere_sentence(s) for s in found),
         notices=log.notices,
         provenance=replace(provenance_of((), parameters), methods=(*_METHODS, _SPHERE_METHOD)),
     )
@@ -146,12 +142,8 @@ def kernel_report(
     kernel = voxel_kernel(nuclide, spacing_mm, density, size, medium=medium, part=part)
     say_alpha_assumptions(nuclide, log)
     if size is None and kernel.size > 11:
-        log.info(
-            "KERNEL_ENLARGED",
-            f"{kernel.size} voxels along each axis instead of 11, because the electrons of {kernel.nuclide} go further",
-            raw=11,
-            used=kernel.size,
-        )
+        log.info("KERNEL_ENLARGED", f"{kernel.size} voxels along each axis instead of 11, because the electrons of "
+                 f"{kernel.nuclide} go further", raw=11, used=kernel.size)  # fmt: skip
     outside = kernel.energy_outside_kev / kernel.energy_emitted_kev
     section = JobSection(
         name="kernel",
@@ -196,11 +188,14 @@ def _emission_sentence(emitted: Emissions) -> str:
     )
 
 
-def _alpha_words(s: SphereS) -> str:
-    """The part of the alphas, where there are any."""
-    if s.alpha_fraction == 0.0:
-        return ""
-    return f", {s.alpha_mgy_per_mbq_s / s.s_mgy_per_mbq_s:.1%} of it by alphas; absorbed dose, no RBE"
+def _sphere_sentence(s: SphereS) -> str:
+    """S value with its interval, and the part of the alphas where there are any."""
+    share = s.alpha_mgy_per_mbq_s / s.s_mgy_per_mbq_s
+    alphas = f", {share:.1%} of it by alphas; absorbed dose, no RBE" if share > 0 else ""
+    return (
+        f"{s.nuclide}, sphere of {s.mass_g:g} g: S = {s.s_mgy_per_mbq_s:.4g} mGy/(MBq s) ({s.low:.4g} to {s.high:.4g}); "
+        f"{s.absorbed_kev:.1f} keV absorbed per decay{alphas}"
+    )
 
 
 def _sphere_row(s: SphereS) -> dict[str, Any]:
