@@ -236,7 +236,7 @@ def _say_implausible(points: Sequence[ImagePoint], agreed: Agreed, log: NoticeLo
         left = agreed.administered_mbq * float(decay_factor(3600.0 * point.time_h, agreed.nuclide.half_life_s))
         if total > _MOST_OF_GIVEN * left or total < _LEAST_OF_GIVEN * left:
             said = (
-                f"the image holds {total:.4g} MBq, and of the {agreed.administered_mbq:g} MBq given {left:.4g} MBq can be left after "
+                f"the image holds {total:.4g} MBq, and of {agreed.administered_mbq:g} MBq given {left:.4g} MBq can be left after "
                 f"{point.time_h:.1f} h: check unit, calibration and activity"
             )
             log.warning("IMAGE_ACTIVITY_IMPLAUSIBLE", said, where=point.where, raw=total, used=left)
