@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fusin.cli.console import stages
 from fusin.cli.options import JsonFlag, OutOption, StrictFlag, choice, finish, fraction, number_or_word
 from fusin.errors import InputError
 
@@ -52,6 +53,10 @@ RatioOption = Annotated[
 DispersionOption = Annotated[float, typer.Option("--dispersion-s", help="Dispersion of the sampling line to undo [s].")]
 UntilOption = Annotated[float | None, typer.Option("--until-min", help="Leave out frames that end later [min].")]
 TimeUnitOption = Annotated[str | None, typer.Option("--time-unit", help="Of times without one: s, min, h.")]
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option("--images", help="Folder of the dynamic images: maps of the model, written to --out as NIfTI."),
+]
 UnitOption = Annotated[str | None, typer.Option("--unit", help="Of activities without one: kBq/mL, Bq/mL, SUV, ...")]
 
 
@@ -86,6 +91,7 @@ def kinetics(
     until_min: UntilOption = None,
     time_unit: TimeUnitOption = None,
     unit: UnitOption = None,
+    images: ImagesOption = None,
     strict: StrictFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -115,7 +121,13 @@ def kinetics(
         dispersion_min=_positive(dispersion_s, "--dispersion-s", zero=True) / 60.0, until_min=_positive(until_min, "--until-min"),
         time_unit=time_unit, unit=unit, scans=tuple(scan or ()), regions=tuple(region or ()),
     )  # fmt: skip
-    finish(kinetics_report(tac, blood, options=options, log=NoticeLog(strict=strict)), out, as_json=as_json)
+    if images is not None and out is None:
+        raise InputError("--images", "--out", "nothing", "a folder for the maps")
+    with stages() as progress:
+        output = kinetics_report(
+            tac, blood, options=options, log=NoticeLog(strict=strict), images=images, progress=progress
+        )
+    finish(output, out, as_json=as_json)
 
 
 def _fitted(text: str, option: str) -> float | None:

@@ -92,12 +92,19 @@ def _frame(
     y_axis = axis_over([*y.tolist(), 0.0], 0.0, 1.0, zero=True, about=4)
     box = Box(left + left_margin(y_axis) + 2, left + width - 10, top + _HEAD, top + _HEAD + _PLOT)
     y_axis = Axis(low=y_axis.low, high=y_axis.high, start=box.bottom, stop=box.top, ticks=y_axis.ticks)
-    x_axis = axis_over([0.0, *x.tolist()], box.left, box.right, zero=True, about=5)
+    x_axis = _across(float(x.max()), box)
     plate.label(box.left, top + 7, fit_text(one.curve.name, width - 30), class_="panel-title", font_weight="bold")
     plate.label(
         box.left, top + 17, fit_text(_subtitle(one), width - (box.left - left) - 4, SMALL), size=SMALL, fill=MUTED
     )
     return box, x_axis, y_axis
+
+
+def _across(end: float, box: Box) -> Axis:
+    """Axis from 0 that ends where the data do."""
+    axis = axis_over([0.0, end], box.left, box.right, zero=True, about=5)
+    ticks = tuple(t for t in axis.ticks if t <= end * (1 + 1e-9))
+    return Axis(low=0.0, high=1.02 * end, start=box.left, stop=box.right, ticks=ticks)
 
 
 def _subtitle(one: RegionKinetics) -> str:
@@ -201,10 +208,11 @@ def _input_figure(one: RegionKinetics, unit: str) -> Figure:
     if source.blood is not None and source.blood_time_min is not None:
         series.append(("whole blood", source.blood_time_min, source.blood, _OTHER))
     top_value = max(float(v.max()) for _, _, v, _ in series)
-    y_axis = axis_over([top_value, top_value / 1000.0], 0.0, 1.0, log=True)
+    lowest = min(float(v[v > 0].min()) for _, _, v, _ in series)
+    y_axis = axis_over([top_value, max(lowest, top_value / 1000.0)], 0.0, 1.0, log=True)
     box = Box(left_margin(y_axis) + 2, plate.width - 10, _HEAD, _HEAD + _PLOT)
     y_axis = Axis(low=y_axis.low, high=y_axis.high, start=box.bottom, stop=box.top, ticks=y_axis.ticks, log=True)
-    x_axis = axis_over([0.0, end], box.left, box.right, zero=True, about=5)
+    x_axis = _across(end, box)
     plate.left_axis(y_axis, box, f"activity [{unit}]" if unit else "activity")
     at = box.left
     for name, time, value, colour in series:

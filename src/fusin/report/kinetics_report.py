@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from fusin.imaging.nifti import write_nifti
+from fusin.imaging.volume import Volume
 from fusin.provenance import Method, NoticeLog
+from fusin.quantification.study import Stage, silent
 from fusin.receptor.compartments import MODELS
 from fusin.receptor.graphical import LINES
+from fusin.receptor.kinetic_fit import CompartmentFit
+from fusin.receptor.kinetic_images import KineticImages, images_of
 from fusin.receptor.kinetics import KineticOptions, KineticStudy, RegionKinetics, kinetics_of
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.kinetics_figures import MOST_PANELS, kinetics_figures
-from fusin.report.table_text import estimate_text, shown_columns
+from fusin.report.table_text import estimate_text, number_text, shown_columns
 from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
 
@@ -72,7 +81,9 @@ _METHODS = {
 }
 
 
-def kinetics_report(tac: Path, blood: Path | None, *, options: KineticOptions, log: NoticeLog) -> JobOutput:
+def kinetics_report(
+    tac: Path, blood: Path | None, *, options: KineticOptions, log: NoticeLog, images: Path | None = None, progress: Stage = silent,
+) -> JobOutput:  # fmt: skip
     """Read tables, fit all regions, and make the page.
 
     Parameters
@@ -80,14 +91,43 @@ def kinetics_report(tac: Path, blood: Path | None, *, options: KineticOptions, l
     tac, blood : tables
     options : model and how it is fitted
     log : receives notices
+    images : folder of the dynamic images, for maps
+    progress : called with (stage, done, total)
 
     Raises
     ------
     InputError, NotComputable
-        See :func:`fusin.receptor.kinetics.kinetics_of`.
+        See :func:`fusin.receptor.kinetics.kinetics_of` and :func:`fusin.receptor.kinetic_images.images_of`.
     """
+    progress("curves", 0, 1)
     found = kinetics_of(tac, blood, options=options, log=log)
-    return kinetics_output(found, options=options, log=log, inputs=[p for p in (tac, blood) if p is not None])
+    progress("curves", 1, 1)
+    maps = None
+    if images is not None:
+        maps = images_of(images, found, options=options, log=log, progress=partial(progress, "voxels"))
+    inputs = [p for p in (tac, blood) if p is not None]
+    output = kinetics_output(found, options=options, log=log, inputs=inputs)
+    return output if maps is None else _with_maps(output, maps)
+
+
+def _nifti_bytes(volume: Volume) -> bytes:
+    with TemporaryDirectory() as folder:
+        return write_nifti(Path(folder) / "map.nii.gz", volume).read_bytes()
+
+
+def _with_maps(output: JobOutput, found: KineticImages) -> JobOutput:
+    """The result with its maps as files, and a line about each."""
+    named = {name: f"maps/{name}.nii.gz" for name in found.maps}
+    lines = [
+        f"Maps: {found.voxels} of {math.prod(found.shape)} voxels fitted; medians "
+        + ", ".join(f"{name} {number_text(found.median(name))}" for name in found.maps) + "."
+    ]  # fmt: skip
+    document = {
+        **output.document, "maps": [{"name": n, "unit": v.unit, "median": found.median(n)} for n, v in found.maps.items()],
+        "voxels": found.voxels,
+    }  # fmt: skip
+    files = {named[name]: _nifti_bytes(volume) for name, volume in found.maps.items()}
+    return replace(output, document=document, summary=(*output.summary, *lines), files={**output.files, **files})
 
 
 def kinetics_output(found: KineticStudy, *, options: KineticOptions, log: NoticeLog, inputs: list[Path]) -> JobOutput:
@@ -183,7 +223,7 @@ def _rows(found: KineticStudy) -> list[dict[str, Any]]:
 def _fit_rows(found: KineticStudy) -> list[dict[str, Any]]:
     rows = []
     for r in found.regions:
-        fits = dict(r.candidates) or ({r.model: r.compartments} if r.compartments is not None else {r.model: None})
+        fits: dict[str, CompartmentFit | None] = {**r.candidates} or {r.model: r.compartments}
         for model, fit in fits.items():
             rows.append({
                 "scan": r.curve.scan, "region": r.curve.region, "model": model,
@@ -215,27 +255,26 @@ def _sections(found: KineticStudy, options: KineticOptions) -> tuple[JobSection,
     hidden = {"method"} | ({"scan"} if all(not r.curve.scan for r in found.regions) else set())
     hidden |= {c for c in ("note",) if (frame[c].fillna("") == "").all()}
     shown = shown_columns(frame, KINETIC_COLUMNS, leave_out=hidden)
-    level = f"Intervals of {100 * options.fit.level:g} %: {next((e.method for r in found.regions for e in r.estimates.values()), '')}."
+    method = next((e.method for r in found.regions for e in r.estimates.values()), "")
+    level = f"Intervals of {100 * options.fit.level:g} %: {method}."
     text = [level, _view(options)]
     if options.model in ("srtm", "logan-ref"):
         text.append(
             f"Reference region: {options.reference}. No organ is free of CXCR4, so BP_ND is a ratio to that region."
         )
     fits = to_frame(_fit_rows(found), KINETIC_FIT_COLUMNS)
-    gone = {
-        c
-        for c in ("scan", "rss", "aicc", "t_star_min", "reason")
-        if fits[c].isna().all() or (c == "scan" and "scan" in hidden)
-    }
+    gone = {c for c in ("rss", "aicc", "t_star_min", "reason") if fits[c].isna().all()} | (hidden & {"scan"})
     points = JobTable(
         name="points", title="Frames", frame=to_frame(_point_rows(found), KINETIC_POINT_COLUMNS), on_page=False
     )
     return (
         JobSection(name="kinetics", title="Parameters", text=tuple(text),
                    tables=(JobTable(name="kinetics", title="Parameters", frame=frame, shown=shown),)),
-        JobSection(name="curves", title="Curves", text=_input_words(found), figures=kinetics_figures(found.regions, unit=found.unit)),
+        JobSection(name="curves", title="Curves", text=_input_words(found),
+                   figures=kinetics_figures(found.regions, unit=found.unit)),
         JobSection(name="fits", title="Fits", text=(f"Weights of the frames: {found.weighting}.",), tables=(
-            JobTable(name="fits", title="Fits", frame=fits, shown=shown_columns(fits, KINETIC_FIT_COLUMNS, leave_out=gone)), points)),
+            JobTable(name="fits", title="Fits", frame=fits,
+                     shown=shown_columns(fits, KINETIC_FIT_COLUMNS, leave_out=gone)), points)),
     )  # fmt: skip
 
 
