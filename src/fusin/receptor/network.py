@@ -21,6 +21,7 @@ __all__ = [
     "LAYERS",
     "MODELS",
     "Layer",
+    "NodeWords",
     "ParameterRecord",
     "Shipped",
     "doubts_of",
@@ -81,6 +82,15 @@ class ParameterRecord:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+@dataclass(frozen=True, slots=True)
+class NodeWords:
+    """Species that a figure shows as one node, in words, and which of them are the active form."""
+
+    label: str
+    species: tuple[str, ...]
+    active: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layer:
     """One module of the network.
@@ -93,7 +103,7 @@ class Layer:
     antimony : its equations
     parameters : records by id
     cells : totals of receptors and arrestin per cell [molecules] by the name of a cell
-    nodes : words of a node of a figure, and the species in it
+    nodes : what a figure shows as one node
     """
 
     letter: str
@@ -103,7 +113,7 @@ class Layer:
     antimony: str
     parameters: Mapping[str, ParameterRecord]
     cells: Mapping[str, Mapping[str, float]]
-    nodes: Mapping[str, tuple[str, ...]]
+    nodes: tuple[NodeWords, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,9 @@ def read_layer(letter: str) -> Layer:
             str(name): {key: float(v) for key, v in cell.items() if key != "title"}
             for name, cell in raw.get("cells", {}).items()
         },
-        nodes={str(words): tuple(members) for words, members in raw["nodes"].items()},
+        nodes=tuple(
+            NodeWords(str(n["label"]), tuple(n["species"]), tuple(n.get("active", n["species"]))) for n in raw["node"]
+        ),
     )
 
 
