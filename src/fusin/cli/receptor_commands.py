@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fusin.cli import receptor_kinetics_commands, receptor_simulate_commands
+from fusin.cli import receptor_kinetics_commands, receptor_occupancy_commands, receptor_simulate_commands
 
 __all__ = ["register"]
 
@@ -20,4 +20,5 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help=_HELP, no_args_is_help=True)
     receptor_simulate_commands.register(group)
     receptor_kinetics_commands.register(group)
+    receptor_occupancy_commands.register(group)
     app.add_typer(group, name="receptor")

@@ -93,7 +93,9 @@ def _assumed(name: str) -> Range:
     return Range(value=found.value, low=found.low, high=found.high, stated=False)
 
 
-def read_case(path: Path, *, overrides: Mapping[str, Any] | None = None, log: NoticeLog) -> Case:
+def read_case(
+    path: Path, *, overrides: Mapping[str, Any] | None = None, hours: list[float] | None = None, log: NoticeLog
+) -> Case:
     """A case from a TOML file; options of the command line replace its fields.
 
     Raises
@@ -101,7 +103,7 @@ def read_case(path: Path, *, overrides: Mapping[str, Any] | None = None, log: No
     InputError
         For a file that cannot be read, an unknown field or a number out of its limits.
     """
-    return case_of(read_toml(path), path.name, overrides=overrides, folder=path.parent, log=log)
+    return case_of(read_toml(path), path.name, overrides=overrides, hours=hours, folder=path.parent, log=log)
 
 
 def case_of(
@@ -109,6 +111,7 @@ def case_of(
     where: str,
     *,
     overrides: Mapping[str, Any] | None = None,
+    hours: list[float] | None = None,
     folder: Path | None = None,
     log: NoticeLog,
 ) -> Case:
@@ -118,7 +121,8 @@ def case_of(
     ----------
     document : tables ``tracer``, ``tissue``, ``cxcl12`` and lists ``competitor``, ``drug``, ``ic50``
     where : for messages
-    overrides : the same tables with fields that win
+    overrides : the same tables with fields that win; rows of lists are added
+    hours : after the dose of a drug, instead of the field ``hours``
     folder : to which the path of a batch is relative
     log : receives notices
 
@@ -127,18 +131,7 @@ def case_of(
     InputError
         For an unknown field or a number out of its limits.
     """
-    merged = dict(document)
-    for table, fields in (overrides or {}).items():
-        old = merged.get(table, [] if isinstance(fields, list) else {})
-        if isinstance(fields, list):
-            if not isinstance(old, list):
-                raise InputError(where, table, type(old).__name__, f"a list of tables [[{table}]]")
-            merged[table] = [*old, *fields]
-        else:
-            if not isinstance(old, Mapping):
-                raise InputError(where, table, type(old).__name__, "a table of fields")
-            merged[table] = {**old, **fields}
-    top = TomlFields(merged, where)
+    top = TomlFields(_merged(document, where, overrides or {}, hours), where)
     tracer = TomlFields(top.take("tracer") or {}, f"{where} [tracer]")
     tissue = TomlFields(top.take("tissue") or {}, f"{where} [tissue]")
     chemokine = TomlFields(top.take("cxcl12") or {}, f"{where} [cxcl12]")
@@ -167,6 +160,26 @@ def case_of(
     for part in (tracer, tissue, chemokine, top):
         part.finish()
     return case
+
+
+def _merged(
+    document: Mapping[str, Any], where: str, overrides: Mapping[str, Any], hours: list[float] | None
+) -> dict[str, Any]:
+    """The document with fields that win and rows that are added."""
+    merged = dict(document)
+    for table, fields in overrides.items():
+        old = merged.get(table, [] if isinstance(fields, list) else {})
+        if isinstance(fields, list):
+            if not isinstance(old, list):
+                raise InputError(where, table, type(old).__name__, f"a list of tables [[{table}]]")
+            merged[table] = [*old, *fields]
+        else:
+            if not isinstance(old, Mapping):
+                raise InputError(where, table, type(old).__name__, "a table of fields")
+            merged[table] = {**old, **fields}
+    if hours is not None:
+        merged["hours"] = hours
+    return merged
 
 
 def _note_assumed(name: str, kd: Range, where: str, log: NoticeLog) -> None:
