@@ -150,7 +150,7 @@ def _parameters(found: ImageDose, options: ImageDoseOptions) -> dict[str, Any]:
 
 
 def _document(found: ImageDose, options: ImageDoseOptions, base: Mapping[str, Any]) -> dict[str, Any]:
-    regions = [{**plain, **_region(one)} for plain, one in zip(base["regions"], found.regions, strict=True)]
+    regions = [{**plain, **_region(one, found)} for plain, one in zip(base["regions"], found.regions, strict=True)]
     return {
         **base,
         "regions": regions,
@@ -161,8 +161,9 @@ def _document(found: ImageDose, options: ImageDoseOptions, base: Mapping[str, An
     }
 
 
-def _region(one: RegionImageDose) -> dict[str, Any]:
+def _region(one: RegionImageDose, found: ImageDose) -> dict[str, Any]:
     times = one.times
+    used = {} if found.voxels is None else found.voxels.integral.times_h
     activities = []
     if times is not None:
         u = times.curve.uncertainty_mbq
@@ -183,6 +184,7 @@ def _region(one: RegionImageDose) -> dict[str, Any]:
         "bed_reason": one.bed_reason or None,
         "voxel_dose_gy": _figures(one),
         "voxel_reason": one.voxel_reason or None,
+        "distributed_by_image_at_h": used.get(one.dose.name),
         "budget": [_link(r) for r in one.links],
     }
 
@@ -239,7 +241,6 @@ def _voxels(found: ImageDose, options: ImageDoseOptions) -> dict[str, Any] | Non
         "heterogeneous": done.dose.heterogeneous,
         "shape": list(grid.shape[::-1]),
         "spacing_mm": list(grid.spacing_mm),
-        "distributed_by_image_at_h": {n: t for n, t in done.integral.times_h.items() if n},
         "at_physical_decay": done.integral.at_physical_decay,
         "without_curve": done.integral.borrowed,
     }
