@@ -17,7 +17,7 @@ from fusin.imaging.resample import index_map
 from fusin.imaging.volume import FloatArray, Grid, Region, Volume
 from fusin.provenance import NoticeLog
 
-__all__ = ["Dvh", "dvh", "partial_volumes_ml"]
+__all__ = ["Dvh", "dvh", "partial_volumes_in_box", "partial_volumes_ml"]
 
 # A sum of volumes that reaches its target but for rounding has reached it.
 _ROUNDING = 1e-12
@@ -133,7 +133,7 @@ def dvh(dose: Volume, region: Region, *, log: NoticeLog) -> Dvh:
     """
     if region.voxels == 0:
         raise NotComputable(f"DVH of {region.name}", "the region is empty", "a region with voxels", "EMPTY_DVH_REGION")
-    weights, box = _weights(region, dose.grid)
+    weights, box = partial_volumes_in_box(region, dose.grid)
     values = np.asarray(dose.values[box], dtype=np.float64)
     known = (weights > 0) & np.isfinite(values)
     with_dose = float(weights[known].sum())
@@ -173,13 +173,23 @@ def partial_volumes_ml(region: Region, grid: Grid) -> FloatArray:
     """
     out = np.zeros(grid.shape)
     if region.voxels:
-        weights, box = _weights(region, grid)
+        weights, box = partial_volumes_in_box(region, grid)
         out[box] = weights
     return out
 
 
-def _weights(region: Region, grid: Grid) -> tuple[FloatArray, tuple[slice, slice, slice]]:
-    """Volumes within the part of the grid that the region can touch."""
+def partial_volumes_in_box(region: Region, grid: Grid) -> tuple[FloatArray, tuple[slice, slice, slice]]:
+    """As :func:`partial_volumes_ml`, only for the part of the grid that the region can touch.
+
+    Parameters
+    ----------
+    region, grid : as there
+
+    Raises
+    ------
+    InputError
+        As there; the field is ``axes`` for axes that are not parallel.
+    """
     region.grid.require_frame(grid, region.name)
     matrix = index_map(region.grid, grid)
     slope = np.diag(matrix[:, :3])

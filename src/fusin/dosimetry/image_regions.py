@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fusin.dosimetry.dvh import partial_volumes_in_box
 from fusin.dosimetry.image_points import ImagePoint, ImageStudy, RegionNotes
 from fusin.dosimetry.quantitative_spect import Measured
 from fusin.dosimetry.time_activity import TimeActivity, time_activity
 from fusin.dosimetry.uncertainty import edge_fraction, volume_u_relative
-from fusin.errors import NotComputable
+from fusin.errors import InputError, NotComputable
 from fusin.imaging.resample import index_map
 from fusin.imaging.volume import FloatArray, Grid, Region
 from fusin.provenance import NoticeLog
@@ -36,7 +37,7 @@ from fusin.provenance import NoticeLog
 __all__ = ["RegionShare", "RegionTimes", "region_curve", "region_share", "sphere_recovery", "study_regions"]
 
 # Share of a region that may lie beyond an image without more than a warning, and the recovery below which its loss is named.
-_MOST_OUTSIDE, _LEAST_RECOVERY = 0.01, 0.95
+_MOST_OUTSIDE, _LEAST_RECOVERY, _ROUNDING = 0.01, 0.95, 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,16 +101,31 @@ def region_share(region: Region, grid: Grid) -> RegionShare:
     InputError
         For different frames of reference.
     """
-    region.grid.require_frame(grid, region.name)
+    if not region.voxels:
+        return RegionShare(index=np.zeros((0, 3), np.intp), volume_ml=np.zeros(0), outside=0.0)
+    try:
+        weights, box = partial_volumes_in_box(region, grid)
+    except InputError as err:
+        if err.field != "axes":
+            raise
+        return _share_by_points(region, grid)
+    inside = np.argwhere(weights > 0)
+    volume_ml = weights[tuple(inside.T)]
+    outside = 1.0 - float(volume_ml.sum()) / region.volume_ml
+    return RegionShare(
+        index=inside + [s.start for s in box],
+        volume_ml=volume_ml,
+        outside=outside if outside > _ROUNDING else 0.0,
+    )
+
+
+def _share_by_points(region: Region, grid: Grid) -> RegionShare:
+    """The same for grids that are turned against each other, by points within each voxel of the region."""
     matrix = index_map(grid, region.grid)
-    # Four points along the longer side of an image voxel place a coarse region voxel to an eighth of it.
+    # Four points along the longer side of an image voxel place a region voxel to an eighth of it.
     parts = np.maximum(1, np.ceil(4.0 * np.abs(matrix[:, :3]).max(axis=0) - 1e-6)).astype(int)
-    if _same_voxels(matrix):
-        parts[:] = 1
     part_ml = region.grid.voxel_volume_ml / float(parts.prod())
     inside = region.indices().astype(np.float64)
-    if not inside.size:
-        return RegionShare(index=np.zeros((0, 3), np.intp), volume_ml=np.zeros(0), outside=0.0)
     size = np.array(grid.shape)
     reach = 0.5 * np.abs(matrix[:, :3]).sum(axis=1)
     centres = inside @ matrix[:, :3].T + matrix[:, 3]
@@ -202,13 +218,6 @@ def sphere_recovery(volume_ml: float, fwhm_mm: float) -> float:
     both = 1.0 - 0.75 * distance / radius + (distance / radius) ** 3 / 16.0
     density = math.sqrt(2.0 / math.pi) * distance**2 / sigma**3 * np.exp(-0.5 * (distance / sigma) ** 2)
     return float(np.trapezoid(both * density, distance))
-
-
-def _same_voxels(matrix: FloatArray) -> bool:
-    """Whether every voxel of the region is exactly one voxel of the image, in whatever order of axes."""
-    linear = np.abs(matrix[:, :3])
-    return bool(np.abs(np.sort(linear, axis=1) - [0.0, 0.0, 1.0]).max() < 1e-6 and
-                np.abs(matrix[:, 3] - np.round(matrix[:, 3])).max() < 1e-3)  # fmt: skip
 
 
 def _outline(point: ImagePoint, name: str, region: Region | str) -> Region:
