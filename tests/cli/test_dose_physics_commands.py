@@ -49,6 +49,30 @@ def test_a_spacing_is_read_however_it_is_written(text):
     assert document["spacing_mm"] == [4.8, 4.8, 4.8]
 
 
+def test_actinium_says_its_alphas_progeny_and_that_there_is_no_rbe():
+    document = json.loads(run("sphere", "--nuclide", "Ac-225", "--mass-g", "1", "--json").stdout)
+    parts = [document[f"{kind}_mgy_per_mbq_s"] for kind in ("alpha", "electron", "photon")]
+    assert sum(parts) == pytest.approx(document["s_mgy_per_mbq_s"])
+    assert 0.99 < document["alpha_fraction"] < 1.0
+    assert [n["code"] for n in document["notices"]] == ["PROGENY_STAYS", "ALPHA_WITHOUT_RBE"]
+    assert "absorbed dose, no RBE" in run("sphere", "--nuclide", "Ac-225", "--mass-g", "1").stdout
+    kernel = json.loads(run("kernel", "--nuclide", "Ac-225", "--spacing-mm", "4.8", "--json").stdout)
+    assert [n["code"] for n in kernel["notices"]] == ["PROGENY_STAYS", "ALPHA_WITHOUT_RBE"]
+    assert kernel["energy_emitted_kev"] == pytest.approx(28891.0, rel=1e-4)
+
+
+def test_a_nuclide_without_alphas_has_no_share_and_no_method_of_them():
+    document = json.loads(run("sphere", "--nuclide", "Lu-177", "--mass-g", "1", "--json").stdout)
+    assert document["alpha_fraction"] is None
+    assert "alphas" not in {m["id"] for m in document["provenance"]["methods"]}
+    assert document["notices"] == []
+
+
+def test_a_small_mass_is_shown_with_its_decimals():
+    found = run("sphere", "--nuclide", "Lu-177", "--mass-g", "0.025", "--mass-g", "10").stdout
+    assert "0.025 " in found.split("S values")[1]
+
+
 def test_an_enlarged_kernel_says_so():
     document = json.loads(run("kernel", "--nuclide", "Y-90", "--spacing-mm", "1.5", "--json").stdout)
     assert document["size"] > 11

@@ -62,7 +62,6 @@ KERNEL_COLUMNS = (
 NEGLIGIBLE_KEV = 0.1
 """Photons of a nuclide that carry less than this per decay are not drawn [keV]."""
 
-_METHODS = tuple(Method(name, citation) for name, citation in METHODS.items())
 _SPHERE_METHOD = Method(
     "sphere-chords", "Geometric survival in a sphere: Berger 1970; S by MIRD Pamphlet 21, J Nucl Med 50 (2009) 477."
 )
@@ -113,7 +112,7 @@ def sphere_report(nuclide: str, masses_g: Sequence[float], *, density: float, lo
         sections=(section,),
         summary=tuple(_sphere_sentence(s) for s in found),
         notices=log.notices,
-        provenance=replace(provenance_of((), parameters), methods=(*_METHODS, _SPHERE_METHOD)),
+        provenance=replace(provenance_of((), parameters), methods=(*_methods(emitted), _SPHERE_METHOD)),
     )
 
 
@@ -172,8 +171,13 @@ def kernel_report(
             f"{kernel.energy_emitted_kev:.1f} keV per decay",
         ),
         notices=log.notices,
-        provenance=replace(provenance_of((), parameters), methods=(*_METHODS, _VOXEL_METHOD)),
+        provenance=replace(provenance_of((), parameters), methods=(*_methods(emissions(nuclide)), _VOXEL_METHOD)),
     )
+
+
+def _methods(emitted: Emissions) -> tuple[Method, ...]:
+    """Methods behind the kernels of a nuclide; those of alphas where it has any."""
+    return tuple(Method(name, citation) for name, citation in METHODS.items() if name != "alphas" or emitted.alphas)
 
 
 def _emission_sentence(emitted: Emissions) -> str:
@@ -213,10 +217,15 @@ def _digits(values: Sequence[float]) -> int:
     return max(0, 3 - math.floor(math.log10(smallest)))
 
 
+def _decimals(value: float) -> int:
+    """Decimals of a number as it was asked for, six figures at most."""
+    return len(f"{value:.6g}".partition(".")[2]) if abs(value) >= 1e-4 else 6
+
+
 def _shown_spheres(found: Sequence[SphereS]) -> tuple[Shown, ...]:
     return (
         Shown(name="nuclide", heading="Nuclide"),
-        Shown(name="mass_g", heading="Mass, g"),
+        Shown(name="mass_g", heading="Mass, g", digits=max(_decimals(s.mass_g) for s in found)),
         Shown(name="radius_mm", heading="Radius, mm", digits=2),
         Shown(
             name="s_mgy_per_mbq_s", heading="S, mGy/(MBq s)", digits=_digits([s.s_mgy_per_mbq_s for s in found]),
