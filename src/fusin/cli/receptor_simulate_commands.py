@@ -143,7 +143,12 @@ def _table(opened: OpenModel, experiment: Experiment, study: Study, log: Any, ou
     write_bytes_atomically(out, course.csv_text().encode("utf-8"))
     if as_json:
         notices = [n.to_json() for n in log.notices]
-        document = {"engine": course.engine, "notices": notices, "model": opened.name, "points": len(course.time)}
+        document: dict[str, Any] = {
+            "engine": course.engine,
+            "notices": notices,
+            "model": opened.name,
+            "points": len(course.time),
+        }
         document |= {"until": float(course.time[-1]), "amounts": course.amounts, "columns": ["time", *course.names]}
         emit_json({**document, "outputs": {"table": out.name}})
     console = talk(as_json=as_json)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fusin.errors import Ambiguous, InputError
 from fusin.receptor.sbml_model import Model, Species, UnitSize
 
-__all__ = ["Quantity", "find_symbol", "parse_pairs", "parse_quantity", "time_in_model", "value_in_model"]
+__all__ = ["Quantity", "find_symbol", "parse_pairs", "parse_quantity", "time_in_model", "unit_text", "value_in_model"]
 
 _N_A = 6.02214076e23
 # Avogadro's constant: SI Brochure, 9th edition (2019).
@@ -187,6 +187,16 @@ def _volume_power(
     if (tuple(given), tuple(own)) == (_SUBSTANCE, _CONCENTRATION):
         return 1.0 / volume
     return math.nan
+
+
+def unit_text(unit: UnitSize | None) -> str:
+    """Short name of a unit, such as ``nM``; an empty text where it has none."""
+    if unit is None:
+        return ""
+    for name, known in _UNITS.items():
+        if known.powers == unit.powers and math.isclose(known.factor, unit.factor, rel_tol=1e-6):
+            return name
+    return ""
 
 
 def _words(powers: tuple[tuple[str, float], ...]) -> str:

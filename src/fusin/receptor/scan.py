@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.errors import InputError
 from fusin.provenance import NoticeLog
 from fusin.receptor.engines import Experiment, OpenModel, run_experiment
 from fusin.receptor.experiments import Range, Stage
@@ -102,16 +101,18 @@ def run_scan(
     dose = option == "--dose-response"
     if dose:
         symbol = find_symbol(opened.model, span.name, option=option, parameters=False)
-        others = {find_symbol(opened.model, n, option="--dose", parameters=False) for n in experiment.dose}
-        if symbol in others:
-            raise InputError(option, "option", f"{symbol} in --dose too", "its doses in the range alone")
+        # The doses of the range take the place of a single one.
+        others = {
+            name: quantity for name, quantity in experiment.dose.items()
+            if find_symbol(opened.model, name, option="--dose", parameters=False) != symbol
+        }  # fmt: skip
     kept: list[FloatArray] = []
     time = np.empty(0)
     for number, value in enumerate(x.tolist()):
         progress(option.lstrip("-"), number, len(x))
         if dose:
             quantity = Quantity((value, span.unit, f"{value:g}"))
-            one = Experiment(**{**_fields(experiment), "dose": {**experiment.dose, span.name: quantity}})
+            one = replace(experiment, dose={**others, span.name: quantity})
             course = run_experiment(opened, one, log=log)
         else:
             symbol, changed = model_value(opened, span, value, option)
@@ -120,10 +121,6 @@ def run_scan(
         kept.append(np.column_stack([course[name] for name in columns]))
     progress(option.lstrip("-"), len(x), len(x))
     return Scan(symbol=symbol, span=span, x=x, time=time, columns=tuple(columns), values=np.array(kept))
-
-
-def _fields(experiment: Experiment) -> dict[str, object]:
-    return {name: getattr(experiment, name) for name in experiment.__slots__}
 
 
 def half_response(x: FloatArray, y: FloatArray) -> float | None:
