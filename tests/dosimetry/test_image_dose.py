@@ -266,3 +266,21 @@ def test_strict_mode_is_not_swallowed_by_the_plainer_method_of_the_remainder(mon
     monkeypatch.setattr(image_voxels, "integrate_region", refuse)
     with pytest.raises(StrictRefusal):
         doses(study_of())
+
+
+def test_intervals_hold_the_true_dose_in_simulation():
+    """Calibration, recovery and each image err by draws of what is stated; 95 % intervals hold the truth about that often."""
+    rng = np.random.default_rng(7)
+    truth = 0.5 * KIDNEY.volume_ml * 41.0 / math.log(2.0) * sphere_s("Lu-177", 60.0).s_mgy_per_mbq_s * 3.6
+    held, runs = 0, 300
+    for _ in range(runs):
+        shared = math.exp(rng.normal(0.0, 0.06)) * 0.8
+        values = [concentration(t) * shared * math.exp(rng.normal(0.0, 0.05)) for t in TIMES]
+        recovery = Measured(0.8 * math.exp(rng.normal(0.0, 0.05)), 0.04)
+        mass = 60.0 * math.exp(rng.normal(0.0, 0.04))
+        notes = {"kidney": RegionNotes(mass_g=mass, mass_u_g=0.04 * mass, recovery=recovery)}
+        study = study_of(values, u=0.06, notes=notes, regions=(KIDNEY,), random_u=0.05)
+        dose = named(doses(study, voxels=None), "kidney").dose.dose_gy
+        held += dose.low <= truth <= dose.high
+    # Three binomial standard errors about 0.95.
+    assert abs(held / runs - 0.95) < 3.0 * math.sqrt(0.95 * 0.05 / runs), held / runs

@@ -216,7 +216,7 @@ def test_without_dicom_there_is_no_rt_dose_and_a_notice_says_so():
     _, output = output_of(study_of(source_headers=None), log=log)
     assert "dose.dcm" not in output.files
     assert "dose.nii.gz" in output.files
-    assert [n.where for n in output.notices if n.code == "OUTPUT_NOT_WRITTEN"] == ["dose.dcm"]
+    assert [n.where for n in output.notices if n.code == "RTDOSE_WITHOUT_STUDY"] == ["dose.dcm"]
 
 
 def test_regions_alone_make_a_page_without_maps():

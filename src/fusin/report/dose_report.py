@@ -13,7 +13,7 @@ from fusin.dosimetry.time_activity_region import RegionIntegral
 from fusin.provenance import Method, NoticeLog
 from fusin.report.dose_figures import time_activity_figures
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
-from fusin.report.table_text import estimate_text, shown_columns
+from fusin.report.table_text import estimate_text, number_text, shown_columns
 from fusin.stats.results import Estimate
 from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
@@ -198,7 +198,7 @@ def _sentence(one: RegionDose) -> str:
         f", {100 * found.extrapolated_fraction:.0f} % beyond the last time" if found.points.n > 1 else ", from one scan"
     )
     if one.dose_gy is not None:
-        text += f"; {estimate_text(one.dose_gy)} Gy to a sphere of {one.mass_g:g} g"
+        text += f"; {estimate_text(one.dose_gy)} Gy to a sphere of {number_text(one.mass_g, 4)} g"
     return text + "."
 
 

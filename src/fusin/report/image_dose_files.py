@@ -28,7 +28,7 @@ def image_dose_files(found: ImageDose, *, log: NoticeLog, created: datetime | No
     Parameters
     ----------
     found : of `image_dose`
-    log : receives OUTPUT_NOT_WRITTEN
+    log : receives OUTPUT_NOT_WRITTEN and RTDOSE_WITHOUT_STUDY
     created : moment stamped into the RT Dose, left empty when None
 
     Returns
@@ -43,7 +43,7 @@ def image_dose_files(found: ImageDose, *, log: NoticeLog, created: datetime | No
         jobs[name] = _nifti_job(volume)
     source = found.study.source_headers
     if found.voxels is not None and source is None:
-        log.info("OUTPUT_NOT_WRITTEN", "dose.dcm was not written: the images are no DICOM, and an RT Dose belongs to a study",
+        log.info("RTDOSE_WITHOUT_STUDY", "dose.dcm was not written: the images are no DICOM, and an RT Dose belongs to a study",
                  where="dose.dcm")  # fmt: skip
     elif found.voxels is not None:
         dose, thin = found.voxels.dose.dose, found.voxels.dose.heterogeneous
