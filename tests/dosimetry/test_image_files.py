@@ -281,6 +281,22 @@ def test_registered_images_of_different_frames_are_read_when_the_user_says_so(tm
         curve_of(source, tmp_path, NoticeLog(strict=True), registered=True)
 
 
+def test_contours_in_any_frame_of_registered_images_are_taken(tmp_path):
+    source = nm_study(tmp_path)
+    for number, file in enumerate(sorted(source.glob("*.dcm"))):
+        dataset = pydicom.dcmread(file)
+        dataset.FrameOfReferenceUID = f"1.2.826.0.1.{60 + number}"
+        dataset.save_as(file)
+    third = pydicom.dcmread(source / "spect2.dcm")
+    grid = Grid(shape=GRID.shape, affine=GRID.affine, frame_of_reference_uid=third.FrameOfReferenceUID)
+    write_rtstruct(source / "rt.dcm", [Region.from_mask("kidney", grid, MASK)], source=[third])
+    study = read_image_study(source, options=replace(OPTIONS, registered=True), log=NoticeLog())
+    assert same_activities(region_curve(study, study.regions[0], log=NoticeLog()).curve, rel=0.02)
+    with pytest.raises(NotComputable) as caught:
+        read_image_study(source, options=OPTIONS, log=NoticeLog())
+    assert caught.value.code == "FRAMES_DIFFER"
+
+
 def test_outlines_on_each_image_need_no_common_frame(tmp_path):
     """Four SPECT in four frames, each with its own structure set: the patient lay differently each time."""
     source = nm_study(tmp_path)

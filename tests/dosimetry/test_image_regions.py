@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fusin.dosimetry.image_points import CONCENTRATION, ImagePoint, ImageStudy, RegionNotes
 from fusin.dosimetry.image_regions import region_curve, region_share, sphere_recovery, study_regions
@@ -71,6 +73,29 @@ def test_a_region_keeps_its_volume_and_its_place_on_a_grid_of_any_spacing(spacin
     place = (share.index[:, ::-1] * share.volume_ml[:, None]).sum(axis=0) / share.volume_ml.sum()
     # Voxels are even within, so that a face that cuts one moves the place by less than the cut part.
     assert place * 4.8 == pytest.approx(region.centroid_mm(), abs=0.12 * 4.8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.tuples(*[st.floats(0.7, 12.0)] * 3),
+    st.tuples(*[st.floats(8.0, 14.0)] * 3),
+    st.tuples(*[st.sampled_from((-1, 1))] * 3),
+)
+def test_whatever_the_spacing_offset_and_direction_a_linear_image_gives_its_value_at_the_centroid(
+    spacing, first, signs
+):
+    """Exact where faces are shared, and else to the square of a voxel that a face cuts."""
+    shape = tuple(max(2, int(45.0 / s)) for s in spacing[::-1])
+    affine = np.diag([s * d for s, d in zip(spacing, signs, strict=True)] + [1.0])
+    reach = np.array([n * s for n, s in zip(shape[::-1], spacing, strict=True)])
+    affine[:3, 3] = np.where(np.array(signs) < 0, np.array(first) + reach, first)
+    region = Region.from_mask("r", Grid(shape=shape, affine=affine, frame_of_reference_uid="1.2"), np.ones(shape))
+    share = region_share(region, SPECT)
+    total = share.volume_ml.sum()
+    assert total == pytest.approx(region.volume_ml * (1.0 - share.outside), rel=1e-6)
+    assert share.outside == 0.0
+    place = (share.index[:, ::-1] * share.volume_ml[:, None]).sum(axis=0) / total * 4.8
+    assert place == pytest.approx(region.centroid_mm(), abs=4.8**2 / (8.0 * float(reach.min())) + 1e-6)
 
 
 def test_a_turned_outline_keeps_its_volume_and_its_place():

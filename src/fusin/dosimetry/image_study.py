@@ -95,15 +95,15 @@ def assemble(
     regions: tuple[Region, ...] = ()
     if found.own_regions:
         ordered = tuple(
-            replace(p, regions=_read(found.own_regions[p.where], (p.volume.grid,), found, log))
+            replace(p, regions=_read(found.own_regions[p.where], (p.volume.grid,), log))
             if p.where in found.own_regions
             else p
             for p in ordered
         )
     if len(files) == 1:
-        regions = _read(files[0], _grids(ordered, ct, files[0], found), found, log)
+        regions = _read(files[0], _grids(ordered, ct, files[0], found, frames), log)
     elif len(files) > 1:
-        ordered = _one_each(ordered, files, found, log)
+        ordered = _one_each(ordered, files, log)
     own = any(p.regions for p in ordered)
     if not regions and not own:
         raise MissingValue("a dose from images", "there are no regions", "--regions with a DICOM SEG, an RT Structure Set or a "
@@ -165,15 +165,23 @@ def _in_frame(region: Region, frame: str) -> Region:
     return replace(region, grid=grid)
 
 
-def _grids(points: Sequence[ImagePoint], ct: Volume | None, file: Path, found: Found) -> tuple[Grid, ...]:
-    """Grids on which contours may be filled, the one they were drawn on first."""
+def _grids(
+    points: Sequence[ImagePoint], ct: Volume | None, file: Path, found: Found, frames: frozenset[str]
+) -> tuple[Grid, ...]:
+    """Grids on which contours may be filled, the one they were drawn on first; registered images in each frame they had."""
     drawn = referenced_series_uid(file)
     series = found.catalogue.series if found.catalogue is not None else ()
     known = [s.stack.grid for s in series if drawn and s.uid == drawn and s.stack is not None]
-    return (*known, *([ct.grid] if ct is not None else []), *(p.volume.grid for p in points))
+    first = points[0].volume.grid
+    had = [Grid(shape=first.shape, affine=first.affine, frame_of_reference_uid=frame) for frame in sorted(frames)]
+    own = {p.volume.frame_of_reference_uid for p in points}
+    return (
+        *known, *([ct.grid] if ct is not None else []), *(p.volume.grid for p in points),
+        *(g for g in had if g.frame_of_reference_uid not in own),
+    )  # fmt: skip
 
 
-def _read(file: Path, grids: Sequence[Grid], found: Found, log: NoticeLog) -> tuple[Region, ...]:
+def _read(file: Path, grids: Sequence[Grid], log: NoticeLog) -> tuple[Region, ...]:
     """Regions of a file; contours, which have no grid of their own, on the first grid of their frame."""
     try:
         return read_regions(file, log=log)
@@ -199,9 +207,7 @@ def _read(file: Path, grids: Sequence[Grid], found: Found, log: NoticeLog) -> tu
     )  # fmt: skip
 
 
-def _one_each(
-    points: Sequence[ImagePoint], files: Sequence[Path], found: Found, log: NoticeLog
-) -> tuple[ImagePoint, ...]:
+def _one_each(points: Sequence[ImagePoint], files: Sequence[Path], log: NoticeLog) -> tuple[ImagePoint, ...]:
     """Several files of regions, each in the frame of one image."""
     frames = {p.volume.frame_of_reference_uid: p for p in points}
     listed = ", ".join(f.name for f in files)
@@ -211,7 +217,7 @@ def _one_each(
         raise apart
     out = dict(frames)
     for file in files:
-        regions = _read(file, tuple(p.volume.grid for p in points), found, log)
+        regions = _read(file, tuple(p.volume.grid for p in points), log)
         uids = {r.grid.frame_of_reference_uid for r in regions}
         uid = uids.pop() if len(uids) == 1 else ""
         if uid not in out or out[uid].regions:
