@@ -18,9 +18,11 @@ from fusin.dosimetry.digital_therapy_truth import true_regions
 from fusin.dosimetry.image_dose import ImageDoseOptions, image_dose
 from fusin.dosimetry.image_files import read_image_study
 from fusin.dosimetry.image_points import ImageOptions, ImagePoint, ImageStudy, RegionNotes
+from fusin.dosimetry.priors import population_priors
 from fusin.dosimetry.quantitative_spect import Measured
 from fusin.dosimetry.time_activity_region import IntegrationOptions
 from fusin.errors import FusinError
+from fusin.imaging.rtstruct import write_rtstruct
 from fusin.imaging.volume import Region
 from fusin.provenance import NoticeLog
 
@@ -115,6 +117,36 @@ def test_other_forms_give_the_same_doses(patient, doses, tmp_path, form):
         if one.dose.dose_gy is not None:
             assert same.dose.dose_gy.value == pytest.approx(one.dose.dose_gy.value, rel=0.01)
         assert same.voxels.mean_gy.value == pytest.approx(one.voxels.mean_gy.value, rel=0.01)
+
+
+def test_contours_give_the_same_activities_as_a_segmentation(patient, doses, tmp_path):
+    """An RT Structure Set holds polygons on the slices of the CT; voxels and polygons outline one organ."""
+    found = write_therapy_patient(tmp_path, patient)
+    headers = [pydicom.dcmread(p, stop_before_pixels=True) for p in sorted(found.ct.iterdir())]
+    found.regions.unlink()
+    write_rtstruct(found.images / "RS.dcm", patient.regions, source=headers, created=patient.start(0), log=NoticeLog())
+    study = read_image_study(found.source, options=options_of(found), log=NoticeLog())
+    other = image_dose(study, options=ImageDoseOptions(voxels=None), log=NoticeLog())
+    for name in (*LARGE, "lesion gluteal"):
+        same, one = region_of(other, name).dose.integral, region_of(doses, name).dose.integral
+        assert same.tia_mbq_h.value == pytest.approx(one.tia_mbq_h.value, rel=0.01), name
+
+
+def test_one_scan_answers_with_a_prior_and_is_refused_without(written, truth):
+    """One scan at 48 h and the published half-lives of kidneys; nothing is read into one point."""
+    study = read_image_study(written.source, options=options_of(written), log=NoticeLog())
+    kidneys = tuple(r for r in study.regions if "kidney" in r.name)
+    single = replace(study, points=study.points[1:2], regions=kidneys)
+    with pytest.raises(FusinError, match="single time point"):
+        image_dose(single, options=ImageDoseOptions(voxels=None), log=NoticeLog())
+    single = replace(single, random_u=0.05)
+    wanted = IntegrationOptions(model="map", common_u=0.0)
+    chosen = ImageDoseOptions(integration=wanted, priors=population_priors(), voxels=None)
+    found = image_dose(single, options=chosen, log=NoticeLog())
+    for one in found.regions:
+        tia = one.dose.integral.tia_mbq_h
+        assert tia.low <= truth[one.dose.name]["tia_mbq_h"] <= tia.high
+        assert one.dose.integral.extrapolated_fraction > 0.2
 
 
 def in_memory(patient, rng, *, shared=True):
