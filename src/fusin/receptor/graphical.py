@@ -206,9 +206,8 @@ def _standard_error(
     residuals: FloatArray, weights: FloatArray,
 ) -> float:  # fmt: skip
     """Standard error of the slope from the noise of the frames, sigma^2/weight, by derivatives."""
-    own = np.zeros(int(used.sum()))
+    pulled = 0.0
     through = np.zeros(activity.size)
-    order = np.cumsum(used) - 1
     for i in np.flatnonzero(weights > 0):
         h = 1e-5 * max(abs(float(activity[i])), 1e-3 * float(np.abs(activity).max()))
         moved = activity.copy()
@@ -217,10 +216,8 @@ def _standard_error(
         moved[i] -= 2 * h
         slope_down, _, r_down = solve(moved)
         through[i] = (slope_up - slope_down) / (2 * h)
-        if used[i]:
-            own[order[i]] = (r_up[order[i]] - r_down[order[i]]) / (2 * h)
-    # The residual of a point is its own noise times a derivative; the mean over all points is safe where one derivative is zero.
-    pulled = float((own**2 / weights[used]).sum())
-    variance = float((residuals**2).sum()) / pulled * own.size / max(own.size - 2, 1)
+        pulled += float((((r_up - r_down) / (2 * h)) ** 2).sum()) / float(weights[i])
+    # The squared residuals are expected to be sigma^2 times this sum, to first order in the noise.
+    variance = float((residuals**2).sum()) / max(pulled, 1e-300)
     counted = weights > 0
     return math.sqrt(variance * float((through[counted] ** 2 / weights[counted]).sum()))
