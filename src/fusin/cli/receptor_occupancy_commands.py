@@ -47,9 +47,34 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Of the draws behind the
 DrawsOption = Annotated[int, typer.Option("--draws", help="Number of draws.")]
 
 
+ModelArgument = Annotated[
+    str, typer.Argument(help="SBML or Antimony file, or a model of fusin (fusin receptor models).")
+]
+PathwayDoseOption = Annotated[
+    list[str] | None,
+    typer.Option("--dose", help="Makes the stimulated state: CXCL12=10nM. Repeatable.", metavar="SPECIES=QUANTITY"),
+]
+PathwayBlockOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--block", help="Added for the blocked state: pentixafor=50nM. Repeatable.", metavar="SPECIES=QUANTITY"
+    ),
+]
+PathwaySetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Switch of the blocked state: pertussis=1. Repeatable.", metavar="NAME=QUANTITY"),
+]
+PathwayAtOption = Annotated[str | None, typer.Option("--at", help="Moment that is drawn; the end unless stated.")]
+PathwayUntilOption = Annotated[
+    str, typer.Option("--until", help="End of the simulation, over which shades are scaled.")
+]
+
+
 def register(group: typer.Typer) -> None:
     """Add the verbs to the group of ``fusin receptor``."""
     group.command("occupancy")(occupancy)
+    group.command("pathway")(pathway)
+    group.command("workflow")(workflow)
 
 
 def occupancy(
@@ -108,6 +133,48 @@ def occupancy(
         found = case_of({}, "options", overrides=overrides, hours=_list(hours, "--hours"), log=log)
     inputs = [path for path in (case, batch) if path is not None]
     finish(occupancy_report(found, inputs=inputs, seed=seed, draws=draws, log=log), out, as_json=as_json)
+
+
+def pathway(
+    model: ModelArgument = "cxcr4-pathway",
+    dose: PathwayDoseOption = None,
+    block: PathwayBlockOption = None,
+    setting: PathwaySetOption = None,
+    at: PathwayAtOption = None,
+    until: PathwayUntilOption = "30min",
+    out: OutOption = None,
+    strict: StrictFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Draw a model from itself: at rest, stimulated, and blocked, coloured by a simulation.
+
+    \b
+    Example: fusin receptor pathway cxcr4-pathway --dose CXCL12=10nM --block pentixafor=50nM --at 10min
+    """
+    from fusin.provenance import NoticeLog
+    from fusin.receptor.engines import Experiment, open_model
+    from fusin.receptor.quantities import parse_pairs, parse_quantity
+    from fusin.report.receptor_pathway import pathway_report
+
+    log = NoticeLog(strict=strict)
+    experiment = Experiment(
+        until=parse_quantity(until, "--until"), points=361, dose=parse_pairs(dose or [], "--dose"),
+        block=parse_pairs(block or [], "--block"), setting=parse_pairs(setting or [], "--set"),
+    )  # fmt: skip
+    moment = None if at is None else parse_quantity(at, "--at")
+    finish(pathway_report(open_model(model), experiment, at=moment, log=log), out, as_json=as_json)
+
+
+def workflow(out: OutOption = None, strict: StrictFlag = False, as_json: JsonFlag = False) -> None:
+    """Diagrams of the theranostic and of the clinical study workflow, with the verb of each step.
+
+    \b
+    Example: fusin receptor workflow
+    """
+    from fusin.provenance import NoticeLog
+    from fusin.report.workflow_figures import workflow_report
+
+    finish(workflow_report(log=NoticeLog(strict=strict)), out, as_json=as_json)
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

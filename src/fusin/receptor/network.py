@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_LAYERS",
     "LAYERS",
     "MODELS",
+    "RELATIVE",
     "Layer",
     "NodeWords",
     "ParameterRecord",

@@ -22,7 +22,7 @@ __all__ = ["AssayIc50", "Case", "Competitor", "case_of", "published_affinities",
 PUBLISHED_SUV = (0.88, 1.66, 2.89)
 """SUVmean of heart blood 60 min after [68Ga]pentixafor: median and range of 90 patients, doi 10.1007/s11307-022-01717-1."""
 
-HOURS = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 48.0)
+HOURS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0, 24.0, 36.0, 48.0)
 CXCL12_NM = (0.1, 1.0, 10.0, 100.0)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from fusin.errors import InputError
-from fusin.receptor.network import read_layer
 from fusin.receptor.sbml_read import read_model
 from fusin.receptor.simulation import Simulator
 
@@ -44,8 +43,7 @@ def chemokine_trafficking(cxcl12_nm: Sequence[float], *, cell: str = "cxcr4") ->
     rows: list[dict[str, Any]] = []
     for level in cxcl12_nm:
         course = simulator.run(until=end, points=end // 60 + 1, changed={"CXCL12": level})
-        free = course["R4"] + course["R4Be"] + course["R4Bp"]
-        surface = free + course["C4"] + course["C4Be"] + course["C4Bp"]
+        free, surface = course["free_CXCR4"], course["surface_CXCR4"]
         for minute in MINUTES:
             rows.append(
                 {
@@ -53,7 +51,7 @@ def chemokine_trafficking(cxcl12_nm: Sequence[float], *, cell: str = "cxcr4") ->
                     "minutes": minute,
                     "surface": float(surface[minute] / surface[0]),
                     "unoccupied": float(free[minute] / free[0]),
-                    "source": f"{read_layer('A').source}; cells with {CELLS[cell]}",
+                    "source": f"Coggins 2014, cells with {CELLS[cell]}",
                 }
             )
     return tuple(rows)

@@ -187,7 +187,11 @@ def _places(
             wanted = [_pull(k, near[k], x, count) for k in level]
             for k, place in zip(level, _apart(wanted, [half[k] for k in level], gap, width), strict=True):
                 x[k] = place
-    return x
+    boxes = x[:count] or [0.0]
+    shift = width / 2 - (min(boxes) + max(boxes)) / 2
+    # Centred as far as the lines beside the boxes leave room.
+    shift = min(max(shift, -min(x, default=0.0)), width - max(x, default=width))
+    return [place + shift for place in x]
 
 
 def _pull(k: int, near: Sequence[int], x: Sequence[float], count: int) -> float:

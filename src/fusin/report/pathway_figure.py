@@ -11,12 +11,23 @@ from fusin.report.graph_layout import Laid, lay_out
 from fusin.report.plate import DOUBLE_MM, FONT, SMALL, Figure, Plate, text_width, wrap
 from fusin.report.svg import INK, MUTED, short
 
-__all__ = ["PathwayState", "pathway_figure", "shade"]
+__all__ = ["PathwayState", "Style", "pathway_figure", "shade"]
 
-BOX, TALL, STEP, LEFT, TOP = 66.0, 29.0, 52.0, 18.0, 22.0
+LEFT, TOP = 18.0, 22.0
 _BANDS = ("#F4F1EA", "#FBFAF6")
 _EDGE = {"turns": ("#4A4A4A", None), "drives": ("#0072B2", "3 2"), "blocks": ("#D55E00", "3 2")}
 _PALE, _DEEP = (0xFF, 0xFF, 0xFF), (0x1B, 0x7F, 0x5C)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Style:
+    """Sizes in points: width and height of a box, distance of rows, boxes in a row; and whether a legend stands below."""
+
+    box: float = 66.0
+    tall: float = 29.0
+    step: float = 52.0
+    most: int = 6
+    legend: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +53,13 @@ def shade(share: float) -> str:
 
 
 def pathway_figure(
-    graph: PathwayGraph, state: PathwayState, *, name: str, caption: str, notes: Sequence[str] = ()
+    graph: PathwayGraph,
+    state: PathwayState,
+    *,
+    name: str,
+    caption: str,
+    notes: Sequence[str] = (),
+    style: Style | None = None,
 ) -> Figure:
     """Draw a graph.
 
@@ -53,28 +70,30 @@ def pathway_figure(
     name : stem of the file
     caption : of the figure
     notes : lines at its foot, such as what is not calibrated
+    style : sizes
     """
+    style = style or Style()
     edges = _merged(graph)
     width = DOUBLE_MM * 72.0 / 25.4 - LEFT - 10
     lanes = [graph.lanes.index(node.lane) for node in graph.nodes]
-    laid = lay_out(lanes, list(edges), width=width, gap=9.0, box=BOX, most=6)
-    height = TOP + laid.rows * STEP + 26 + 10 * len(notes)
+    laid = lay_out(lanes, list(edges), width=width, gap=9.0, box=style.box, most=style.most)
+    foot = TOP + laid.rows * style.step
+    height = foot + (26 if style.legend else 8) + 10 * len(notes)
     plate = Plate(DOUBLE_MM, height, label=f"{state.title}. {caption}")
     plate.label(LEFT, 9, state.title, size=FONT + 1, font_weight="bold")
     for k, lane in enumerate(graph.lanes):
         first, last = laid.bands[k]
-        top, bottom = TOP + first * STEP, TOP + (last + 1) * STEP
+        top, bottom = TOP + first * style.step, TOP + (last + 1) * style.step
         plate.add("rect", x=2, y=top, width=plate.width - 4, height=bottom - top, fill=_BANDS[k % 2])
         plate.turned(9, (top + bottom) / 2, lane, size=SMALL, fill=MUTED, text_anchor="middle")
-    _draw_edges(plate, laid, edges)
+    _draw_edges(plate, laid, edges, style)
     for k, node in enumerate(graph.nodes):
         share = None if state.shares is None else state.shares[k]
-        _draw_node(
-            plate, LEFT + laid.x[k], _middle(laid.row[k]), node.label, state.texts[k], share, switches=node.switches
-        )
-    y = TOP + laid.rows * STEP + 8
-    _draw_legend(plate, y, coloured=state.shares is not None)
-    plate.notes(list(notes), LEFT, y + 10)
+        middle = (LEFT + laid.x[k], _middle(laid.row[k], style))
+        _draw_node(plate, middle, node.label, state.texts[k], share, switches=node.switches, style=style)
+    if style.legend:
+        _draw_legend(plate, foot + 8, coloured=state.shares is not None)
+    plate.notes(list(notes), LEFT, foot + (18 if style.legend else 4))
     return plate.figure(name, caption)
 
 
@@ -95,11 +114,13 @@ def _merged(graph: PathwayGraph) -> dict[tuple[int, int], tuple[str, bool]]:
     return found
 
 
-def _middle(row: int) -> float:
-    return TOP + (row + 0.5) * STEP
+def _middle(row: int, style: Style) -> float:
+    return TOP + (row + 0.5) * style.step
 
 
-def _ports(laid: Laid, edges: Mapping[tuple[int, int], tuple[str, bool]]) -> list[tuple[float, float, float, float]]:
+def _ports(
+    laid: Laid, edges: Mapping[tuple[int, int], tuple[str, bool]], style: Style
+) -> list[tuple[float, float, float, float]]:
     """Where each edge leaves and enters, spread along the boxes in the order in which the edges fan out."""
     ends: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
     sides: list[list[int]] = []
@@ -116,27 +137,27 @@ def _ports(laid: Laid, edges: Mapping[tuple[int, int], tuple[str, bool]]) -> lis
     for (node, _), many in ends.items():
         many.sort()
         for n, (_, e, end) in enumerate(many):
-            at[e][end] = laid.x[node] + BOX * 0.8 * ((n + 0.5) / len(many) - 0.5)
+            at[e][end] = laid.x[node] + style.box * 0.8 * ((n + 0.5) / len(many) - 0.5)
     found = []
     for e, (a, b) in enumerate(edges):
-        y0 = _middle(laid.row[a]) + sides[e][0] * TALL / 2
-        y1 = _middle(laid.row[b]) + sides[e][1] * TALL / 2
+        y0 = _middle(laid.row[a], style) + sides[e][0] * style.tall / 2
+        y1 = _middle(laid.row[b], style) + sides[e][1] * style.tall / 2
         found.append((LEFT + at[e][0], y0, LEFT + at[e][1], y1))
     return found
 
 
-def _draw_edges(plate: Plate, laid: Laid, edges: Mapping[tuple[int, int], tuple[str, bool]]) -> None:
-    for (kind, both), route, (x0, y0, x1, y1) in zip(edges.values(), laid.routes, _ports(laid, edges), strict=True):
+def _draw_edges(plate: Plate, laid: Laid, edges: Mapping[tuple[int, int], tuple[str, bool]], style: Style) -> None:
+    for (kind, both), route, (x0, y0, x1, y1) in zip(
+        edges.values(), laid.routes, _ports(laid, edges, style), strict=True
+    ):
         colour, dash = _EDGE[kind]
         level = y0 == y1
         down = 1.0 if y1 >= y0 else -1.0
         points = [(x0, y0)]
         for row, x in route:
             # A line goes straight past the boxes of a row and bends between rows only.
-            points += [
-                (LEFT + x, _middle(row) - down * (TALL / 2 + 2)),
-                (LEFT + x, _middle(row) + down * (TALL / 2 + 2)),
-            ]
+            half = down * (style.tall / 2 + 2)
+            points += [(LEFT + x, _middle(row, style) - half), (LEFT + x, _middle(row, style) + half)]
         points.append((x1, y1))
         d = f"M{short(x0)} {short(y0)}"
         for (ax, ay), (bx, by) in pairwise(points):
@@ -158,14 +179,17 @@ def _head(plate: Plate, x: float, y: float, toward: float, kind: str, colour: st
     plate.add("path", d=d, fill=colour)
 
 
-def _draw_node(plate: Plate, x: float, y: float, label: str, text: str, share: float | None, *, switches: bool) -> None:
+def _draw_node(
+    plate: Plate, at: tuple[float, float], label: str, text: str, share: float | None, *, switches: bool, style: Style
+) -> None:
+    x, y = at
     fill = "#FFFFFF" if share is None else shade(share)
     ink = "#FFFFFF" if share is not None and share > 0.62 else INK
     plate.add(
-        "rect", x=x - BOX / 2, y=y - TALL / 2, width=BOX, height=TALL, rx=9 if switches else 3, fill=fill, stroke="#3A3A3A",
-        stroke_width=0.7, title=f"{label}: {text}" if text else label,
+        "rect", x=x - style.box / 2, y=y - style.tall / 2, width=style.box, height=style.tall, rx=9 if switches else 3,
+        fill=fill, stroke="#3A3A3A", stroke_width=0.7, title=f"{label}: {text}" if text else label,
     )  # fmt: skip
-    lines = wrap(label, BOX - 5, SMALL, most=2)
+    lines = wrap(label, style.box - 5, SMALL, most=2)
     rows = [*lines, *([text] if text else [])]
     for n, line in enumerate(rows):
         size = SMALL - 0.5 if n >= len(lines) else SMALL

@@ -90,11 +90,12 @@ def _cells(plate: Plate, case: Case, x: Axis, y: Axis) -> None:
     constants = np.exp(np.linspace(math.log(y.low), math.log(y.high), up + 1))
     middle_x, middle_y = np.sqrt(amounts[1:] * amounts[:-1]), np.sqrt(constants[1:] * constants[:-1])
     grid = occupancy_grid(case, middle_x.tolist(), middle_y.tolist())
-    for j in range(up):
-        top, bottom = y(constants[j + 1]), y(constants[j])
+    # Each cell reaches to the far edges and the next one covers it, so that no seams show.
+    for j in reversed(range(up)):
+        top = y(constants[j + 1])
         for i in range(across):
             left = x(amounts[i])
-            wide, high = x(amounts[i + 1]) - left + 0.3, bottom - top + 0.3
+            wide, high = x.stop - left, y.start - top
             plate.add("rect", x=left, y=top, width=wide, height=high, fill=shade(float(grid[j, i])))
 
 
