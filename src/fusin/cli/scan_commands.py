@@ -101,6 +101,7 @@ def demo(
         say(console, f"Vial: {relative(out / 'vial' / 'report.html')}")
         say(console, f"Bench: {relative(out / 'bench' / 'report.html')}")
         say(console, f"Dose: {relative(out / 'dose' / 'report.html')}")
+        say(console, f"Receptor: {relative(out / 'receptor' / 'report.html')}")
 
 
 def read(

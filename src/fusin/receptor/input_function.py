@@ -194,7 +194,7 @@ def _to_end(
         raise NotComputable(
             "the input function",
             f"the last sample of {name} in {where} is at {last:g} min and the scan ends at {until_min:g} min",
-            "blood samples to within a tenth of the scan from its end, or --until to leave out later frames",
+            "blood samples to within a tenth of the scan from its end, or --until-min to leave out later frames",
             "INPUT_TOO_SHORT",
         )
     tail_time, tail = time[-_TAIL_POINTS:], value[-_TAIL_POINTS:]

@@ -1,4 +1,4 @@
-"""The vial, the bench and the dose of the demonstration: each is one page made of the results of several verbs."""
+"""The vial, the bench, the dose and the receptor of the demonstration: each is one page made of the results of several verbs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from fusin.quantification.study import Stage, silent
 from fusin.report.job_output import JobOutput, joined, write_job
 
-__all__ = ["run_bench_demo", "run_dose_demo", "run_vial_demo"]
+__all__ = ["run_bench_demo", "run_dose_demo", "run_receptor_demo", "run_vial_demo"]
 
 # Each module offers run_part(folder, seed): it writes its input files, reads them like any other, and returns the result.
 _VIAL: dict[str, str] = {
@@ -28,6 +28,10 @@ _DOSE: dict[str, str] = {
     "organs": "fusin.report.demo_organs",
     "s-values": "fusin.report.demo_dose_physics",
     "plan": "fusin.report.demo_plan",
+}
+
+_RECEPTOR: dict[str, str] = {
+    "kinetics": "fusin.report.demo_kinetics",
 }
 
 
@@ -51,6 +55,11 @@ def run_bench_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> 
 def run_dose_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
     """Make the measurements of a treated digital patient, compute doses and plan; see `run_vial_demo`."""
     return _run(_DOSE, "Doses of a digital patient", "the dose", folder, seed, progress)
+
+
+def run_receptor_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
+    """Make a dynamic scan and run the models of the receptor; see `run_vial_demo`."""
+    return _run(_RECEPTOR, "The receptor, made up", "the receptor", folder, seed, progress)
 
 
 def _run(parts: dict[str, str], title: str, stage: str, folder: Path, seed: int, progress: Stage) -> JobOutput:
