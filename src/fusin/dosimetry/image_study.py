@@ -14,6 +14,7 @@ from fusin.decay import decay_factor
 from fusin.dosimetry.image_headers import Agreed
 from fusin.dosimetry.image_notes import check_names, read_notes_file
 from fusin.dosimetry.image_points import ImageOptions, ImagePoint, ImageStudy, RegionNotes, require_one_frame
+from fusin.dosimetry.quantitative_spect import RecoveryCurve
 from fusin.errors import Ambiguous, InputError, MissingValue, NotComputable
 from fusin.imaging.mask_sources import referenced_series_uid
 from fusin.imaging.masks import read_regions
@@ -89,49 +90,56 @@ def assemble(
     NotComputable
         ``IMAGES_AT_SAME_TIME``, ``FRAMES_DIFFER``, ``REGIONS_MISSING``, ``SEVERAL_REGION_FILES``.
     """
-    ordered = in_order(points)
-    ordered, ct, frames = _registered(ordered, found.ct, options, log)
+    ordered, ct, frames = _registered(in_order(points), found.ct, options, log)
     files = (options.regions,) if options.regions is not None else found.region_files
-    regions: tuple[Region, ...] = ()
-    if found.own_regions:
-        ordered = tuple(
-            replace(p, regions=_read(found.own_regions[p.where], (p.volume.grid,), log))
-            if p.where in found.own_regions
-            else p
-            for p in ordered
-        )
-    if len(files) == 1:
-        regions = _read(files[0], _grids(ordered, ct, files[0], found, frames), log)
-    elif len(files) > 1:
-        ordered = _one_each(ordered, files, log)
-    own = any(p.regions for p in ordered)
-    if not regions and not own:
-        raise MissingValue("a dose from images", "there are no regions", "--regions with a DICOM SEG, an RT Structure Set or a "
-                           "NIfTI label map", "REGIONS_MISSING")  # fmt: skip
+    ordered, regions = _outlined(ordered, ct, frames, files, found, log)
     if options.registered:
         first = ordered[0].volume.frame_of_reference_uid
         regions = tuple(_in_frame(r, first) if r.grid.frame_of_reference_uid in frames else r for r in regions)
-    if not own:
+    if not any(p.regions for p in ordered):
         require_one_frame(ordered)
     _say_unknown_frames(ordered, log)
     _say_implausible(ordered, agreed, log)
+    notes, recovery = _noted(options, found, log)
+    names = [r.name for r in regions] + [r.name for p in ordered for r in p.regions]
+    check_names(notes, names, log, where="regions" if options.notes is None else options.notes.name)
+    more = [f for f in (*files, options.notes, *(found.own_regions or {}).values()) if f is not None]
+    read = (*found.inputs, *(f for one in more for f in _files_of(one)))
+    return ImageStudy(
+        points=ordered, nuclide=agreed.nuclide.name, administered_mbq=agreed.administered_mbq, injected=agreed.injected,
+        regions=regions, notes=notes, ct=ct, source_headers=found.source_headers, inputs=tuple(dict.fromkeys(read)),
+        recovery=recovery, random_u=None if options.random_u_percent is None else options.random_u_percent / 100.0,
+        fwhm_mm=options.fwhm_mm, outline_fwhm_mm=options.outline_fwhm_mm,
+    )  # fmt: skip
+
+
+def _outlined(
+    points: tuple[ImagePoint, ...], ct: Volume | None, frames: frozenset[str], files: Sequence[Path], found: Found,
+    log: NoticeLog,
+) -> tuple[tuple[ImagePoint, ...], tuple[Region, ...]]:  # fmt: skip
+    """Images with the outlines drawn on each, and the regions that serve all."""
+    regions: tuple[Region, ...] = ()
+    own = found.own_regions or {}
+    out = tuple(replace(p, regions=_read(own[p.where], (p.volume.grid,), log)) if p.where in own else p for p in points)
+    if len(files) == 1:
+        regions = _read(files[0], _grids(points, ct, files[0], found, frames), log)
+    elif len(files) > 1:
+        out = _one_each(out, files, log)
+    if not regions and not any(p.regions for p in out):
+        raise MissingValue("a dose from images", "there are no regions", "--regions with a DICOM SEG, an RT Structure Set or a "
+                           "NIfTI label map", "REGIONS_MISSING")  # fmt: skip
+    return out, regions
+
+
+def _noted(options: ImageOptions, found: Found, log: NoticeLog) -> tuple[dict[str, RegionNotes], RecoveryCurve | None]:
+    """Notes of the description and of their own file, and the one recovery curve."""
     notes, recovery = dict(found.notes or {}), options.recovery
     if options.notes is not None:
         listed, curve = read_notes_file(options.notes, log)
         if curve is not None and recovery is not None:
             raise InputError(options.notes.name, "recovery", "a second curve", "one recovery curve")
         notes, recovery = notes | listed, recovery or curve
-    names = [r.name for r in regions] + [r.name for p in ordered for r in p.regions]
-    check_names(notes, names, log, where=str(options.notes.name) if options.notes is not None else "regions")
-    more = [f for f in (*files, options.notes, *(found.own_regions or {}).values()) if f is not None]
-    read = (*found.inputs, *(f for one in more for f in _files_of(one)))
-    return ImageStudy(
-        points=ordered, nuclide=agreed.nuclide.name, administered_mbq=agreed.administered_mbq, injected=agreed.injected,
-        regions=regions, notes=notes, ct=ct, source_headers=found.source_headers,
-        inputs=tuple(dict.fromkeys(read)), recovery=recovery,
-        random_u=None if options.random_u_percent is None else options.random_u_percent / 100.0, fwhm_mm=options.fwhm_mm,
-        outline_fwhm_mm=options.outline_fwhm_mm,
-    )  # fmt: skip
+    return notes, recovery
 
 
 def _files_of(path: Path) -> tuple[Path, ...]:
