@@ -21,6 +21,8 @@ FloatArray = NDArray[np.float64]
 PERCENTILES = (2.5, 25.0, 50.0, 75.0, 97.5)
 _FEWEST = 10
 _MOST_FAILED = 0.5
+# A choice between two models and no uncertain number: it repeats the defect of the public file.
+_SWITCHES = frozenset({"volume_ratio"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,7 +89,7 @@ def ranges_of(opened: OpenModel, texts: Sequence[str]) -> dict[str, Range]:
         return found
     if opened.path is None and opened.name in MODELS:
         for name, record in records_of(opened.name).items():
-            if record.low < record.high:
+            if record.low < record.high and name not in _SWITCHES:
                 log = record.low > 0
                 found[name] = Range(
                     name=name, low=record.low, high=record.high, unit=None, unit_text="", count=0, log=log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -148,10 +149,13 @@ class ScipyProblem:
                 return plain(t, state, p)
 
             slopes = None
-        found, info = odeint(
-            function, y, times, Dfun=slopes, rtol=tolerances.relative, atol=tolerances.of(y), full_output=True,
-            mxstep=tolerances.most_steps,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            # What it warns of becomes the reason of a refusal below.
+            warnings.simplefilter("ignore")
+            found, info = odeint(
+                function, y, times, Dfun=slopes, rtol=tolerances.relative, atol=tolerances.of(y), full_output=True,
+                mxstep=tolerances.most_steps,
+            )  # fmt: skip
         if info["message"] != "Integration successful." or not np.isfinite(found).all():
             raise _failed(float(info["tcur"][-1]) if len(info["tcur"]) else 0.0, str(info["message"]))
         return np.ascontiguousarray(found.T)

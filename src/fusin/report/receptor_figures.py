@@ -36,6 +36,7 @@ FloatArray = NDArray[np.float64]
 _COLUMNS, _PLOT, _HEAD, _FOOT = 2, 104.0, 16.0, 30.0
 _PANEL = _HEAD + _PLOT + _FOOT
 _BARS = 14
+_SMALLEST = 1e-4
 _COLOUR = SERIES[0].colour
 
 
@@ -140,7 +141,7 @@ def family_figure(found: Scan, column: str, look: Look) -> Figure:
 
 def sensitivity_figure(found: Sequence[Sensitivity], output: str, look: Look) -> Figure:
     """The parameters that change the mean of an output most."""
-    rows = [s for s in found if s.output == output and math.isfinite(s.mean)]
+    rows = [s for s in found if s.output == output and math.isfinite(s.mean) and abs(s.mean) > _SMALLEST]
     rows = sorted(rows, key=lambda s: -abs(s.mean))[:_BARS]
     width = DOUBLE_MM * 72 / 25.4
     left = min(150.0, max((text_width(s.parameter) for s in rows), default=0.0) + 14)

@@ -151,10 +151,11 @@ def _look(opened: OpenModel, experiment: Experiment, course: TimeCourse) -> Look
     names = {s.id: s.name or s.id for s in model.species} | {p.id: p.name or p.id for p in model.parameters}
     names |= {c.id: c.name or c.id for c in model.compartments}
     units = {name: unit_text(model.units.get(name)) for name in course.names}
+    whole = {c.id for c in model.compartments if c.constant and c.size == 1.0}
     for one in model.species:
         # The column may be the other of amount and concentration than the symbol of the species.
-        if one.only_substance != course.amounts:
-            units[one.id] = ""
+        if one.only_substance != course.amounts and not (one.only_substance and one.compartment in whole):
+            units[one.id] = "" if one.only_substance else unit_text(model.units.get("$substance"))
     factor = own.factor / given.factor if own is not None and given is not None else 1.0
     notes: tuple[str, ...] = ()
     if opened.path is None and opened.name in MODELS:
