@@ -1,4 +1,4 @@
-"""Verb of tracer kinetics: receptor kinetics."""
+"""Verbs of tracer kinetics: receptor kinetics, receptor suv-study."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fusin.cli import receptor_suv_commands
 from fusin.cli.console import stages
 from fusin.cli.options import JsonFlag, OutOption, StrictFlag, choice, finish, fraction, number_or_word
 from fusin.errors import InputError
@@ -61,8 +62,9 @@ UnitOption = Annotated[str | None, typer.Option("--unit", help="Of activities wi
 
 
 def register(group: typer.Typer) -> None:
-    """Add the verb to the group ``receptor``."""
+    """Add the verbs of tracer kinetics to the group ``receptor``."""
     group.command("kinetics")(kinetics)
+    receptor_suv_commands.register(group)
 
 
 def kinetics(
