@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,9 +182,20 @@ def test_a_description_that_cannot_be_used_is_refused_in_one_sentence(tmp_path, 
     assert "\n" not in str(caught.value)
 
 
-def test_what_stands_in_the_file_is_not_stated_again(tmp_path):
-    with pytest.raises(InputError, match="not both"):
-        read(folder_of(tmp_path), HEAD + images(start()), administered_mbq=190.0)
+def test_an_option_that_says_the_same_is_welcome_and_a_contradiction_is_refused(tmp_path):
+    folder, text = folder_of(tmp_path), HEAD + images(start())
+    study, _, _ = read(folder, text, nuclide="177Lu", administered_mbq=200, injected=datetime(2026, 3, 2, 9, 30),
+                       regions=folder / ".." / folder.name / "regions.nii.gz")  # fmt: skip
+    assert study.nuclide == "Lu-177"
+    zoned = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    for other in (
+        {"administered_mbq": 190.0},
+        {"nuclide": "Y-90"},
+        {"injected": zoned},
+        {"regions": Path("other.nii")},
+    ):
+        with pytest.raises(InputError, match="what the option says"):
+            read(folder, text, **other)
 
 
 def test_a_note_without_a_region_is_pointed_out_with_the_name_that_is_near(tmp_path):

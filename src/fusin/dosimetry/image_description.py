@@ -43,6 +43,7 @@ from fusin.errors import InputError, MissingValue, NotComputable
 from fusin.imaging.nifti import is_nifti, read_nifti
 from fusin.imaging.series import Series, scan
 from fusin.imaging.volume import Volume
+from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
 from fusin.tabular.toml_fields import shown
 
@@ -131,10 +132,22 @@ def _merged(case: CaseFields, folder: Path, options: ImageOptions) -> ImageOptio
         calibration.finish()
     for name, value in stated.items():
         own = getattr(options, name)
-        if value is not None and own not in (None, "", False) and own != value:
-            shown_value = "a curve" if name == "recovery" else shown(value) if name == "injected" else str(value)
-            raise InputError(case.where, name, shown_value, "it in the file or as an option, not both")
+        if value is None or own in (None, "", False) or _same(name, own, value):
+            continue
+        said = "a curve" if name == "recovery" else shown(value) if name == "injected" else str(value)
+        raise InputError(case.where, name, said, "what the option says, or no option")
     return replace(options, **{name: value for name, value in stated.items() if value is not None})
+
+
+def _same(name: str, option: Any, stated: Any) -> bool:
+    """Whether an option says what the file says, in whatever spelling."""
+    if name == "nuclide":
+        return nuclide(option).name == nuclide(stated).name
+    if isinstance(option, Path):
+        return option.resolve() == Path(stated).resolve()
+    if isinstance(option, datetime) and (option.tzinfo is None) != (stated.tzinfo is None):
+        return False
+    return bool(option == stated)
 
 
 def _described(fields: CaseFields, folder: Path, options: ImageOptions) -> _Described:
