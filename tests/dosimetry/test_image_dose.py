@@ -284,3 +284,25 @@ def test_intervals_hold_the_true_dose_in_simulation():
         held += dose.low <= truth <= dose.high
     # Three binomial standard errors about 0.95.
     assert abs(held / runs - 0.95) < 3.0 * math.sqrt(0.95 * 0.05 / runs), held / runs
+
+
+@pytest.mark.parametrize("method", ["mono", "region"])
+@pytest.mark.parametrize("via", ["activity", "dose-rate"])
+def test_voxels_hold_the_recovery_of_their_region_whatever_the_method(method, via):
+    if (method, via) == ("region", "dose-rate"):
+        via = "activity"
+    notes = {"kidney": RegionNotes(recovery=Measured(0.8, 0.04))}
+    options = VoxelOptions(method=method, via=via, photons="near", density_g_ml=1.0)
+    one = named(doses(study_of(notes=notes), voxels=options), "kidney")
+    assert one.voxels.mean_gy.value == pytest.approx(one.dose.dose_gy.value, rel=0.03)
+    assert one.voxels.mean_gy.low is not None
+
+
+def test_a_mean_of_voxels_that_miss_their_curve_has_no_interval_and_says_why():
+    """Trapezoids from zero lose what was there before the first image at 48 h."""
+    times = (48.0, 72.0, 96.0, 144.0)
+    log = NoticeLog()
+    one = named(doses(study_of(times=times), log, voxels=VoxelOptions(method="trapezoid")), "kidney")
+    assert one.voxels.mean_gy.low is None
+    assert "no interval: the voxels and the curve" in one.voxels.mean_gy.note
+    assert "VOXEL_SUM_DIFFERS" in [n.code for n in log]

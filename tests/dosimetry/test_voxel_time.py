@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from fusin.dosimetry.time_activity import time_activity
 from fusin.dosimetry.time_activity_region import IntegrationOptions, integrate_region
-from fusin.dosimetry.voxel_time import RegionCurve, curve_terms, integrate_voxels, mean_time_h, remaining_h
+from fusin.dosimetry.voxel_time import (
+    RegionCurve,
+    curve_terms,
+    integrate_voxels,
+    mean_time_h,
+    recovery_factors,
+    remaining_h,
+)
 from fusin.dosimetry.voxels import voxel_dose
 from fusin.errors import InputError, NotComputable
 from fusin.imaging.volume import Grid, Region, Volume
@@ -283,5 +290,13 @@ def test_voxels_that_miss_the_curve_of_their_region_are_named():
     log = NoticeLog()
     integrate_voxels(images(values), nuclide="Lu-177", method="mono", regions=[double], remainder=None, log=log)
     assert next(n.message for n in log if n.code == "VOXEL_SUM_DIFFERS").endswith(
-        "50 % of its curve (recovery, noise, or a curve that does not fit its voxels)"
+        "50 % of its curve (uptake before the first image, noise, or a curve that does not fit)"
     )
+
+
+def test_recovery_factors_are_one_over_r_inside_and_the_smaller_region_counts():
+    lesion = box("lesion", (2, 4), (5, 6), (4, 6))
+    factors = recovery_factors([(LIVER, 0.8), (lesion, 0.5)], GRID)
+    assert set(factors[lesion.mask()]) == {2.0}
+    np.testing.assert_allclose(factors[LIVER.mask() & ~lesion.mask()], 1.25)
+    assert set(factors[~LIVER.mask()]) == {1.0}

@@ -30,7 +30,7 @@ from fusin.dosimetry.spheres import SphereS, sphere_s
 from fusin.dosimetry.time_activity import widened
 from fusin.dosimetry.time_activity_region import IntegrationOptions, RegionIntegral, integrate_region
 from fusin.dosimetry.uncertainty import BudgetRow, edge_fraction
-from fusin.dosimetry.voxel_time import curve_terms
+from fusin.dosimetry.voxel_time import SUMS_APART, curve_terms
 from fusin.errors import FusinError, InputError, NotComputable, StrictRefusal
 from fusin.imaging.volume import Region, Volume
 from fusin.nuclides import nuclide as nuclide_of
@@ -40,6 +40,7 @@ from fusin.stats.results import Estimate
 __all__ = ["ImageDose", "ImageDoseOptions", "RegionImageDose", "VoxelFigures", "dose_links", "image_dose"]
 
 _STEP = 0.02
+_OF_VOXELS = ("voxel dose", "voxel kernel", "emissions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,10 +421,16 @@ def _with_voxels(
                        density_u=options.density_u_percent / 100.0)  # fmt: skip
     relative = math.hypot(_joined(links), options.integration.common_u)
     # The fit alone: what all times share enters link by link.
-    fitted = one.fitted_mbq_h
-    mean = widened(
-        fitted, relative, scale=histogram.mean / (fitted.value or math.nan), method=f"{fitted.method}; voxels; budget"
-    )
+    fitted, whole = one.fitted_mbq_h, integral.tia_mbq_h.value or math.nan
+    apart = 0.0
+    if options.voxels is not None and options.voxels.method != "region":
+        # Voxels that add up to something else than their curve may be wrong by that much (rectangular).
+        apart = abs(voxels.integral.sums.get(name, whole) / whole - 1.0)
+    mean = widened(fitted, math.hypot(relative, apart / math.sqrt(3.0)), scale=histogram.mean / (fitted.value or math.nan),
+                   method=f"{fitted.method}; voxels; budget")  # fmt: skip
+    if apart > SUMS_APART:
+        note = f"no interval: the voxels and the curve of the region are {100 * apart:.0f} % apart"
+        mean = replace(mean, low=None, high=None, note=note)
     if one.kind == "marrow":
         log.info("MARROW_VOXEL_DOSE", "the voxels hold bone, fat and marrow together; the dose of active marrow needs fusin dose "
                  "marrow", where=name)  # fmt: skip

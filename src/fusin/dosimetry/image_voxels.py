@@ -23,6 +23,7 @@ from fusin.dosimetry.voxel_time import (
     curve_terms,
     integrate_voxels,
     mean_time_h,
+    recovery_factors,
 )
 from fusin.dosimetry.voxels import Electrons, EnergyShares, Photons, VoxelDose, density_from_ct, voxel_dose
 from fusin.errors import InputError, NotComputable, StrictRefusal
@@ -84,8 +85,8 @@ class VoxelResult:
 
     Attributes
     ----------
-    integral : over time; of the activity, or of dose rates
-    tia : ``MBq.h/ml`` on the same grid; None when dose rates were integrated
+    integral : of the activity over time
+    tia : ``MBq.h/ml`` on the same grid
     dose : Gy with the shares of energy
     density : g/mL from CT, or None
     remainder : curve of what lies outside of all regions, None when there is no activity
@@ -93,7 +94,7 @@ class VoxelResult:
     """
 
     integral: VoxelIntegral
-    tia: Volume | None
+    tia: Volume
     dose: VoxelDose
     density: Volume | None
     remainder: RegionIntegral | None
@@ -138,17 +139,22 @@ def voxel_result(
         return voxel_dose(activity, nuclide=study.nuclide, log=log, electrons=options.electrons, photons=options.photons,
                           density_g_ml=options.density_g_ml, density=density)  # fmt: skip
 
+    def over_time(images: Sequence[ImagePoint]) -> VoxelIntegral:
+        return integrate_voxels(images, nuclide=study.nuclide, method=options.method, regions=curves, remainder=remainder,
+                                start=integration.start, log=log)  # fmt: skip
+
+    if options.method != "region":
+        points = _recovered(points, sources, outlines, log)
+    found = over_time(points)
     if options.via == "activity":
-        found = integrate_voxels(points, nuclide=study.nuclide, method=options.method, regions=curves, remainder=remainder,
-                                 start=integration.start, log=log)  # fmt: skip
         return VoxelResult(integral=found, tia=found.tia, dose=dose_of(found.tia), density=density, remainder=remainder,
                            outlines=outlines)  # fmt: skip
     rates = [dose_of(p.volume) for p in points]
-    images = [replace(p, volume=r.dose) for p, r in zip(points, rates, strict=True)]
-    found = integrate_voxels(images, nuclide=study.nuclide, method=options.method, regions=curves, remainder=remainder,
-                             start=integration.start, log=log)  # fmt: skip
-    dose = replace(rates[0], dose=found.tia, energy=_mean_shares(points, rates))
-    return VoxelResult(integral=found, tia=None, dose=dose, density=density, remainder=remainder, outlines=outlines)
+    total = over_time([replace(p, volume=r.dose) for p, r in zip(points, rates, strict=True)])
+    dose = replace(rates[0], dose=total.tia, energy=_mean_shares(points, rates))
+    return VoxelResult(
+        integral=found, tia=found.tia, dose=dose, density=density, remainder=remainder, outlines=outlines
+    )
 
 
 def voxel_histogram(result: VoxelResult, name: str, *, log: NoticeLog) -> Dvh:
@@ -207,6 +213,22 @@ def _outline(study: ImageStudy, source: VoxelSource, grid: Grid, log: NoticeLog)
     turned = np.abs(matrix - np.diag(np.diag(matrix))) * np.array(grid.shape)
     parallel = bool((np.diag(matrix) != 0).all()) and float(turned.max()) < _TURNED
     return region if parallel else resample_region(region, grid, log)
+
+
+def _recovered(
+    points: Sequence[ImagePoint], sources: Sequence[VoxelSource], outlines: Mapping[str, Region], log: NoticeLog
+) -> tuple[ImagePoint, ...]:
+    """Images with the recovery of each region in its voxels, as its curve has it."""
+    known = [(outlines[s.times.name], s.times.recovery.value) for s in sources if s.times.recovery is not None]
+    if not known:
+        return tuple(points)
+    factors = recovery_factors(known, points[0].volume.grid)
+    log.info("RECOVERY_IN_VOXELS", f"the voxels of {len(known)} regions were divided by the recovery of their region",
+             where="voxel dose", used=len(known))  # fmt: skip
+    return tuple(
+        replace(p, volume=Volume(values=p.volume.values * factors, grid=p.volume.grid, unit=p.volume.unit))
+        for p in points
+    )
 
 
 def _remainder(

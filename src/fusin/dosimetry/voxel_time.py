@@ -38,12 +38,13 @@ from fusin.dosimetry.dvh import partial_volumes_ml
 from fusin.dosimetry.time_activity_region import RegionIntegral
 from fusin.dosimetry.time_activity_trapezoid import Start
 from fusin.errors import InputError, NotComputable
-from fusin.imaging.volume import FloatArray, Region, Volume
+from fusin.imaging.volume import FloatArray, Grid, Region, Volume
 from fusin.nuclides import nuclide as nuclide_of
 from fusin.provenance import NoticeLog
 
 __all__ = [
     "METHODS",
+    "SUMS_APART",
     "RegionCurve",
     "TimedVolume",
     "VoxelIntegral",
@@ -51,6 +52,7 @@ __all__ = [
     "curve_terms",
     "integrate_voxels",
     "mean_time_h",
+    "recovery_factors",
     "remaining_h",
 ]
 
@@ -64,7 +66,10 @@ METHODS: Mapping[str, str] = {
 
 _INTEGRALS = {"MBq/ml": "MBq.h/ml", "Gy/h": "Gy"}
 _RATE = re.compile(r"lambda_\d+_per_h")
-_APART, _SLIVER = 0.1, 1e-3
+_SLIVER = 1e-3
+SUMS_APART = 0.1
+"""Relative difference of the voxels of a region and its curve beyond which the method is not trusted (project-defined)."""
+
 _GRID = 4000
 _ALL = (slice(None), slice(None), slice(None))
 
@@ -222,6 +227,22 @@ def remaining_h(integral: RegionIntegral, time_h: float) -> float:
     rates, amplitudes = terms
     decayed = amplitudes * np.exp(-(rates - rates.min()) * time_h)
     return float((decayed / rates).sum() / decayed.sum())
+
+
+def recovery_factors(regions: Sequence[tuple[Region, float]], grid: Grid) -> FloatArray:
+    """Factor of each voxel that puts back what blur took out of its region: 1/R in it, 1 outside of all, a mean at edges.
+
+    Parameters
+    ----------
+    regions : with their recovery coefficients; where they share voxels the smaller one counts
+    grid : of the images
+    """
+    factors, free = np.ones(grid.shape), np.ones(grid.shape)
+    for region, recovery in sorted(regions, key=lambda one: one[0].volume_ml):
+        own = np.minimum(partial_volumes_ml(region, grid) / grid.voxel_volume_ml, free)
+        factors += own * (1.0 / recovery - 1.0)
+        free -= own
+    return factors
 
 
 def _checked(points: Sequence[TimedVolume], method: str) -> list[TimedVolume]:
@@ -405,7 +426,7 @@ def _compare(shares: Sequence[_Share], sums: Mapping[str, float], log: NoticeLog
         if not whole or not share.name:
             continue
         ratio = sums[share.name] / whole
-        if abs(ratio - 1.0) > _APART:
+        if abs(ratio - 1.0) > SUMS_APART:
             log.warning("VOXEL_SUM_DIFFERS", f"the voxels of {share.name} add up to {sums[share.name]:.4g} MBq h, "
-                        f"{100 * ratio:.0f} % of its curve (recovery, noise, or a curve that does not fit its voxels)",
+                        f"{100 * ratio:.0f} % of its curve (uptake before the first image, noise, or a curve that does not fit)",
                         where=share.name, raw=whole, used=sums[share.name])  # fmt: skip

@@ -79,7 +79,7 @@ def dose_map_figure(found: ImageDose) -> Figure | None:
         for column, plane in enumerate(planes):
             left = column * (_PANEL + _GAP)
             _picture(plate, plane, ct if rows == 2 and row == 0 else None, point, left, top)
-            _wash(plate, cuts[column], levels, left, top, washed=row == 0, dark=rows == 2 and row == 0)
+            _wash(plate, cuts[column], levels, left, top, washed=row == 0)
             _outlines(plate, plane, found, shown, left, top, dark=rows == 2 and row == 0)
             _furniture(plate, plane, column, left, top, dark=rows == 2 and row == 0)
     plate.label(0, 5, fit_text(f"through {name}", 3 * _PANEL), size=SMALL, fill=MUTED)
@@ -169,14 +169,7 @@ def _picture(plate: Plate, plane: Plane, ct: Volume | None, point: ImagePoint, l
 
 
 def _wash(
-    plate: Plate,
-    cut: NDArray[np.float32],
-    levels: Sequence[float],
-    left: float,
-    top: float,
-    *,
-    washed: bool,
-    dark: bool,
+    plate: Plate, cut: NDArray[np.float32], levels: Sequence[float], left: float, top: float, *, washed: bool
 ) -> None:
     """Colours of the dose and lines of equal dose."""
     if washed:
@@ -190,8 +183,9 @@ def _wash(
             if not paths:
                 continue
             data = path_data([p + 0.5 for p in paths], _PANEL / _PIXELS)
-            plate.add("path", d=data, fill="none", stroke="#000000" if dark else "#FFFFFF", stroke_width=1.9,
-                      stroke_opacity=0.6 if dark else 0.85)  # fmt: skip
+            # A light halo about dark lines and a dark one about light lines stand out on any grey.
+            halo = "#FFFFFF" if level < 0.5 * levels[-1] else "#000000"
+            plate.add("path", d=data, fill="none", stroke=halo, stroke_width=1.9, stroke_opacity=0.7)
             plate.add("path", d=data, fill="none", stroke=_colour(level / levels[-1]), stroke_width=0.9, class_="isodose",
                       data_gy=f"{level:.6g}")  # fmt: skip
 

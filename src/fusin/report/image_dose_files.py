@@ -127,9 +127,7 @@ def marrow_text(found: ImageDose) -> str:
 def _volumes(found: ImageDose) -> Mapping[str, Volume]:
     if found.voxels is None:
         return {}
-    volumes = {"dose.nii.gz": found.voxels.dose.dose}
-    if found.voxels.tia is not None:
-        volumes["tia.nii.gz"] = found.voxels.tia
+    volumes = {"dose.nii.gz": found.voxels.dose.dose, "tia.nii.gz": found.voxels.tia}
     if found.voxels.integral.t_eff_h is not None:
         volumes["t_eff.nii.gz"] = found.voxels.integral.t_eff_h
     if found.bed is not None:
