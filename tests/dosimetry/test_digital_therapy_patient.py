@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fusin.dosimetry.digital_therapy_patient import TherapyStudy, make_therapy_patient, therapy_facts
+from fusin.dosimetry.digital_therapy_patient import TherapyStudy, make_therapy_patient, sharp_image, therapy_facts
 from fusin.dosimetry.digital_therapy_truth import true_regions, truth_document
 from fusin.dosimetry.nuclide_exchange import exchange_half_life_h
 from fusin.dosimetry.spheres import sphere_s
@@ -138,8 +138,8 @@ def test_activity_rises_at_first(patient):
 
 def test_true_doses_agree_with_voxels_of_the_sharp_activity(patient, truth):
     """Another way to the same number: convolution of the noiseless activity, far from edges."""
-    total = sum(patient.noiseless(p.name, p.tia_mbq_h) for p in patient.compartments.values())
-    activity = Volume(values=total, grid=patient.grid, unit="MBq.h/ml")
+    sharp = sharp_image({p.name: p.tia_mbq_h for p in patient.compartments.values()})
+    activity = Volume(values=sharp.values, grid=sharp.grid, unit="MBq.h/ml")
     found = voxel_dose(activity, nuclide="Lu-177", log=NoticeLog(), density_g_ml=1.05).dose.values
     for name in ("liver", "spleen", "left kidney"):
         # Whole voxels inside, and none that its electrons leave through a neighbour.

@@ -30,10 +30,18 @@ from numpy.typing import NDArray
 from fusin.dosimetry.emissions import emissions
 from fusin.dosimetry.s_tables import KEV_PER_S_GRAM
 from fusin.errors import InputError
-from fusin.imaging.volume import FloatArray, Grid, Region, Volume
+from fusin.imaging.volume import Grid, Region, Volume
 from fusin.nuclides import nuclide
 
-__all__ = ["OTHER_MARROW", "Compartment", "TherapyPatient", "TherapyStudy", "make_therapy_patient", "therapy_facts"]
+__all__ = [
+    "OTHER_MARROW",
+    "Compartment",
+    "TherapyPatient",
+    "TherapyStudy",
+    "make_therapy_patient",
+    "sharp_image",
+    "therapy_facts",
+]
 
 FloatVolume = NDArray[np.float32]
 OTHER_MARROW = "other marrow"
@@ -143,11 +151,6 @@ class TherapyPatient:
         """Start of an acquisition."""
         return self.injected + timedelta(hours=self.times_h[index])
 
-    def noiseless(self, name: str, content_mbq: float) -> FloatArray:
-        """Sharp concentration of a compartment that holds so much [MBq/mL], on the grid of the SPECT."""
-        share = np.asarray(self.shares[name], np.float64)
-        return share * (content_mbq / (float(share.sum()) * self.grid.voxel_volume_ml))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TherapyStudy:
@@ -183,6 +186,26 @@ class TherapyStudy:
             raise InputError("therapy patient", "times_h", self.times_h, "increasing hours after the injection")
 
 
+def sharp_image(contents_mbq: Mapping[str, float]) -> Volume:
+    """Concentration without blur and noise, on the grid of the SPECT.
+
+    Parameters
+    ----------
+    contents_mbq : what each compartment holds, by name [MBq], or its integral [MBq h]
+
+    Returns
+    -------
+    Volume
+        MBq/mL, or MBq h/mL, by the unit of the contents; the unit is named ``"MBq/ml"``.
+    """
+    body = _painted()
+    values = np.zeros(body.spect.shape, np.float32)
+    for name, held in contents_mbq.items():
+        share = body.shares[name]
+        values += share * np.float32(held / (float(share.sum(dtype=np.float64)) * body.spect.voxel_volume_ml))
+    return Volume(values=values, grid=body.spect, unit="MBq/ml")
+
+
 def make_therapy_patient(*, seed: int = 0, study: TherapyStudy | None = None) -> TherapyPatient:
     """Make a patient.
 
@@ -211,10 +234,8 @@ def make_therapy_patient(*, seed: int = 0, study: TherapyStudy | None = None) ->
     noise = float(camera["noise"]) if chosen.noise is None else chosen.noise
     images = []
     for time, rng in zip(times, streams, strict=False):
-        sharp = np.zeros(body.spect.shape, np.float32)
-        for part in compartments.values():
-            held = part.activity_mbq(time, duration_h=duration / 3600.0)
-            sharp += body.shares[part.name] * np.float32(held / _held_ml(body, part.name))
+        held = {n: part.activity_mbq(time, duration_h=duration / 3600.0) for n, part in compartments.items()}
+        sharp = np.asarray(sharp_image(held).values, np.float32)
         image = _measured(sharp, body, chosen.blur, noise, rng)
         images.append(Volume(values=image * np.float32(factor), grid=body.spect, unit="MBq/ml"))
     return TherapyPatient(
@@ -231,11 +252,6 @@ class _Body:
     shares: Mapping[str, FloatVolume]
     regions: tuple[Region, ...]
     volumes_ml: Mapping[str, float]
-
-
-def _held_ml(body: _Body, name: str) -> float:
-    """Volume that a compartment's activity is spread over, weighted for the rest."""
-    return float(body.shares[name].sum(dtype=np.float64)) * body.spect.voxel_volume_ml
 
 
 @cache
