@@ -282,6 +282,15 @@ def _keys(value: Any) -> set[str]:
         ("dose", "dose sphere --nuclide Lu-177 --mass-g 10 --json"),
         ("dose", "dose kernel --nuclide Lu-177 --spacing-mm 4.8,4.8,4.8 --density 1.04 --json"),
         (
+            "receptor",
+            "receptor kinetics fusin-demo/receptor/TAC.csv fusin-demo/receptor/BLOOD.csv --region lesion --compare --json",
+        ),
+        (
+            "receptor",
+            "receptor kinetics fusin-demo/receptor/TAC.csv fusin-demo/receptor/BLOOD.csv --model logan --json",
+        ),
+        ("receptor", "receptor suv-study --lesions 12 --json"),
+        (
             "plan",
             "plan fusin-demo/dose/plan.toml --limits fusin-demo/dose/plan_limits.toml --nuclide Lu-177 --nuclide Y-90 --mixture "
             "--target lesion --marrow 'red marrow' --transplant-day 14 --draws 2000 --schedule 48,96 --scan-u-percent 5 --json",

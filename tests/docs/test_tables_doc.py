@@ -35,6 +35,7 @@ from fusin.radiopharmacy.release_tables import (
     SPECIFICATION_COLUMNS,
     TRAIL_COLUMNS,
 )
+from fusin.receptor import kinetic_files
 from fusin.report import (
     counts_report,
     dose_marrow_report,
@@ -43,8 +44,10 @@ from fusin.report import (
     dose_record_report,
     dose_report,
     image_dose_report,
+    kinetics_report,
     plan_report,
     plan_schedules,
+    suv_study_report,
 )
 from fusin.tabular.columns import Column
 from fusin.tabular.schema import InputColumn, Schema
@@ -148,6 +151,18 @@ INPUTS = (
         "[`fusin dose images --notes`](dose.md#fusin-dose-images)",
         "one row per region",
         REGION_NOTES_TABLE,
+    ),
+    (
+        "time-activity curves",
+        "[`fusin receptor kinetics`](receptor.md#fusin-receptor-kinetics)",
+        "one row per frame",
+        kinetic_files.TAC_TABLE,
+    ),
+    (
+        "blood samples",
+        "[`fusin receptor kinetics`](receptor.md#fusin-receptor-kinetics)",
+        "one row per sample",
+        kinetic_files.BLOOD_TABLE,
     ),
     ("plan study", "[`fusin plan`](plan.md)", "one row per organ", STUDY_TABLE),
     ("plan limits", "[`fusin plan`](plan.md)", "one row per limit", LIMITS_TABLE),
@@ -372,6 +387,31 @@ OUTPUTS = (
         "plan schedules",
         "`tables/plan-schedules.csv` of [`fusin plan`](plan.md#when-to-scan): one row per organ, schedule and method.",
         plan_schedules.SCHEDULE_COLUMNS,
+    ),
+    (
+        "kinetic parameters",
+        "`tables/kinetics.csv` of [`fusin receptor kinetics`](receptor.md#fusin-receptor-kinetics): a row per parameter.",
+        kinetics_report.KINETIC_COLUMNS,
+    ),
+    (
+        "kinetic fits",
+        "`tables/fits.csv` of [`fusin receptor kinetics`](receptor.md#fusin-receptor-kinetics): one row per region and model.",
+        kinetics_report.KINETIC_FIT_COLUMNS,
+    ),
+    (
+        "kinetic frames",
+        "`tables/points.csv` of [`fusin receptor kinetics`](receptor.md#fusin-receptor-kinetics): one row per region and frame.",
+        kinetics_report.KINETIC_POINT_COLUMNS,
+    ),
+    (
+        "SUV study measures",
+        "`tables/measures.csv` of [`fusin receptor suv-study`](receptor.md#fusin-receptor-suv-study): one row per measure.",
+        suv_study_report.SUV_MEASURE_COLUMNS,
+    ),
+    (
+        "SUV study lesions",
+        "`tables/lesions.csv` of [`fusin receptor suv-study`](receptor.md#fusin-receptor-suv-study): one row per lesion.",
+        suv_study_report.SUV_LESION_COLUMNS,
     ),
 )
 
