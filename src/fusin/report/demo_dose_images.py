@@ -47,6 +47,7 @@ _HEADINGS = {
     "tia_mbq_h": "TIA [MBq h]", "true_tia_mbq_h": "true", "tia_difference_percent": "off by [%]", "dose_gy": "dose [Gy]",
     "voxel_mean_gy": "voxels [Gy]", "true_dose_gy": "true [Gy]", "within": "in its interval",
 }  # fmt: skip
+_ONE_DIGIT = ("tia_mbq_h", "true_tia_mbq_h", "tia_difference_percent")
 _TEXT = (
     "The digital patient was made with these activities. Its camera blurs more in the middle of the body than at its surface, its "
     "noise is correlated, its calibration is off by a draw from the stated uncertainty, and its recovery coefficients come from "
@@ -138,6 +139,7 @@ def _with_truth(output: JobOutput, found: ImageDose, patient: TherapyPatient) ->
     rows = [_row(one, truth[one.dose.name]) for one in found.regions]
     frame = to_frame(rows, TRUTH_COLUMNS)
     shown = shown_columns(frame, TRUTH_COLUMNS, headings=_HEADINGS)
+    shown = tuple(replace(s, digits=1) if s.name in _ONE_DIGIT else s for s in shown)
     table = JobTable(name="truth", title="Images against the truth", frame=frame, shown=shown)
     section = JobSection(name="truth", title="Against the truth", text=_TEXT, tables=(table,))
     first, *others = output.sections
