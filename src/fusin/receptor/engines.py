@@ -197,9 +197,7 @@ def _equilibrated(
 ) -> tuple[Any, Any]:
     own = opened.own
     y, p = own.start(changed, log)
-    found = own.problem.run(
-        np.array([0.0, time]), y, p, tolerances=experiment.tolerances, seed=experiment.seed, log=log
-    )
+    found = own.problem.run(np.array([0.0, time]), y, p, tolerances=experiment.tolerances, seed=experiment.seed)
     return found.y[:, -1].copy(), (found.p if found.p.ndim == 1 else found.p[:, -1]).copy()
 
 

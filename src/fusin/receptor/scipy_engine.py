@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusin.errors import NotComputable
-from fusin.provenance import NoticeLog
 from fusin.receptor.equation_functions import compiled_jacobian, compiled_rates, operations, python_function
 from fusin.receptor.equations import Equations
 from fusin.receptor.events import EventQueue
@@ -109,9 +108,7 @@ class ScipyProblem:
         found: FloatArray = self._machine[1](t, y, p)
         return found
 
-    def run(
-        self, times: FloatArray, y: FloatArray, p: FloatArray, *, tolerances: Tolerances, seed: int, log: NoticeLog
-    ) -> Trajectory:
+    def run(self, times: FloatArray, y: FloatArray, p: FloatArray, *, tolerances: Tolerances, seed: int) -> Trajectory:
         """States at increasing times, the first of them the start.
 
         Parameters
@@ -120,7 +117,6 @@ class ScipyProblem:
         y, p : start; they are left as they are
         tolerances : of the integration
         seed : of the order of simultaneous events
-        log : receives what the integration could not do
 
         Raises
         ------
@@ -131,7 +127,7 @@ class ScipyProblem:
         if self.runs > 1:
             self._compile = True
         if self.equations.model.events or self.jumps.count:
-            return _Walk(self, times, y.copy(), p.copy(), tolerances, seed, log).trajectory()
+            return _Walk(self, times, y.copy(), p.copy(), tolerances, seed).trajectory()
         if not len(y):
             return Trajectory(np.empty((0, len(times))), p)
         return Trajectory(self._smooth(times, y, p, tolerances), p)
@@ -207,9 +203,8 @@ class _Walk:
 
     def __init__(
         self, problem: ScipyProblem, times: FloatArray, y: FloatArray, p: FloatArray, tolerances: Tolerances, seed: int,
-        log: NoticeLog,
     ) -> None:  # fmt: skip
-        self._problem, self._times, self._tolerances, self._log = problem, times, tolerances, log
+        self._problem, self._times, self._tolerances = problem, times, tolerances
         self._t, self._y, self._p = float(times[0]), y, p
         self._ys, self._ps = np.empty((len(y), len(times))), np.empty((len(p), len(times)))
         self._row = 0
@@ -267,11 +262,8 @@ class _Walk:
         span = float(self._times[-1] - self._times[0])
         self._close = self._close + 1 if not fired and self._t - before < 1e-6 * span else 0
         if self._close > _CHATTER:
-            # A rate that changes its sign at a threshold holds the state there; from now on it is integrated as it is.
-            self._finder = JumpFinder(self._problem.equations, self._problem.trigger_formulas)
-            self._close = 0
-            self._log.warning(
-                "SLIDING_MODE",
-                f"A threshold holds the state from time {self._t:g} on, so that the tolerances may not be kept",
-                where=self._problem.equations.model.source,
-            )
+            # A rate that changes its sign at a threshold holds the state there; no step ever gets away from it.
+            raise NotComputable(
+                "the time course", f"a threshold holds the state from time {self._t:g} on",
+                "rates that do not change their sign at a threshold, or a smooth transition", "SLIDING_MODE",
+            )  # fmt: skip

@@ -144,7 +144,7 @@ class Simulator:
         log = log if log is not None else NoticeLog()
         times = output_times(until, points)
         y, p = start if start is not None else self.start(changed, log)
-        found = self.problem.run(times, y, p, tolerances=tolerances or Tolerances(), seed=seed, log=log)
+        found = self.problem.run(times, y, p, tolerances=tolerances or Tolerances(), seed=seed)
         return TimeCourse(
             time=times, names=self.columns, values=self.values(times, found, amounts=amounts), amounts=amounts,
             engine="scipy", notices=log.notices,

@@ -70,7 +70,7 @@ def find_steady_state(
     own = opened.own
     span, passed = first, 0.0
     for _ in range(_DECADES):
-        found = own.problem.run(np.array([passed, passed + span]), y, p, tolerances=tolerances, seed=0, log=log)
+        found = own.problem.run(np.array([passed, passed + span]), y, p, tolerances=tolerances, seed=0)
         y = found.y[:, -1].copy()
         p = (found.p if found.p.ndim == 1 else found.p[:, -1]).copy()
         passed += span
