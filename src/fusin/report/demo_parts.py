@@ -32,6 +32,7 @@ _DOSE: dict[str, str] = {
 
 _RECEPTOR: dict[str, str] = {
     "kinetics": "fusin.report.demo_kinetics",
+    "occupancy": "fusin.report.demo_occupancy",
 }
 
 

@@ -13,9 +13,24 @@ from fusin.receptor.occupancy_case import Case
 from fusin.receptor.occupancy_trafficking import chemokine_trafficking
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.receptor_occupancy_figures import drug_figure, mass_effect_figure, occupancy_map
+from fusin.report.table_text import shown_columns
 from fusin.stats.results import Estimate
 
 __all__ = ["occupancy_report"]
+
+_HEADINGS = {
+    "drop": "Fall of uptake",
+    "amount_nmol": "Peptide, nmol",
+    "free_nm": "Free drug, nM",
+    "suv_ratio": "SUV ratio",
+    "cxcl12_nm": "CXCL12, nM",
+    "uptake_ratio": "Uptake ratio",
+    "ic50_nm": "IC50, nM",
+    "simple_nm": "Ki by Cheng-Prusoff, nM",
+    "exact_nm": "Ki exactly, nM",
+    "error_percent": "Error of Cheng-Prusoff, %",
+}
+_PERCENT = ("occupied", "drop", "surface", "unoccupied")
 
 _METHODS = (
     Method("competitive-binding", "Mass balance of one receptor and any number of ligands, solved exactly."),
@@ -87,8 +102,6 @@ def _document(case: Case, found: Answers, trafficking: Sequence[Mapping[str, Any
 
 
 def _sections(case: Case, found: Answers, trafficking: Sequence[Mapping[str, Any]]) -> list[JobSection]:
-    import pandas as pd
-
     sections: list[JobSection] = []
     if found.occupied:
         rows = [
@@ -99,7 +112,7 @@ def _sections(case: Case, found: Answers, trafficking: Sequence[Mapping[str, Any
         sections.append(
             JobSection(
                 name="occupancy", title="Occupancy", text=tuple(text),
-                tables=(JobTable(name="occupancy", title="Shares of the receptor", frame=pd.DataFrame(rows)),),
+                tables=(_table("occupancy", "Shares of the receptor", rows),),
             )
         )  # fmt: skip
     if found.mass_effect:
@@ -108,8 +121,8 @@ def _sections(case: Case, found: Answers, trafficking: Sequence[Mapping[str, Any
             JobSection(
                 name="mass", title="How much cold peptide", text=(_MASS,),
                 tables=(
-                    JobTable(name="drops", title="Amounts at which specific uptake falls", frame=pd.DataFrame(found.drops)),
-                    JobTable(name="mass_effect", title="Mass effect", frame=pd.DataFrame(found.mass_effect), on_page=False),
+                    _table("drops", "Amounts at which specific uptake falls", found.drops),
+                    _table("mass_effect", "Mass effect", found.mass_effect, on_page=False),
                 ),
                 figures=(
                     occupancy_map(case, found.affinities),
@@ -118,7 +131,7 @@ def _sections(case: Case, found: Answers, trafficking: Sequence[Mapping[str, Any
             )
         )  # fmt: skip
     if found.drugs:
-        table = JobTable(name="drugs", title="Drug on board by hours after its dose", frame=pd.DataFrame(found.drugs))
+        table = _table("drugs", "Drug on board by hours after its dose", found.drugs)
         sections.append(
             JobSection(
                 name="drugs",
@@ -129,23 +142,27 @@ def _sections(case: Case, found: Answers, trafficking: Sequence[Mapping[str, Any
             )
         )
     if found.cxcl12:
-        tables = [JobTable(name="cxcl12", title="CXCL12 at equilibrium", frame=pd.DataFrame(found.cxcl12))]
+        tables = [_table("cxcl12", "CXCL12 at equilibrium", found.cxcl12)]
         if trafficking:
-            tables.append(
-                JobTable(name="trafficking", title="CXCR4 at the surface after CXCL12", frame=pd.DataFrame(trafficking))
-            )
+            tables.append(_table("trafficking", "CXCR4 at the surface after CXCL12", trafficking))
         sections.append(
             JobSection(name="cxcl12", title="Does CXCL12 hide receptors?", text=(_CHEMOKINE,), tables=tuple(tables))
         )
     if found.ki:
-        table = JobTable(name="ki", title="Ki from the IC50 of papers", frame=pd.DataFrame(found.ki))
+        table = _table("ki", "Ki from the IC50 of papers", found.ki)
         sections.append(JobSection(name="ki", title="IC50 of papers", text=(_KI,), tables=(table,)))
     if found.affinities:
-        table = JobTable(
-            name="affinities", title="Published affinities of the tracer", frame=pd.DataFrame(found.affinities)
-        )
+        table = _table("affinities", "Published affinities of the tracer", found.affinities)
         sections.append(JobSection(name="affinities", title="What is published", text=(_CONFLICT,), tables=(table,)))
     return sections
+
+
+def _table(name: str, title: str, rows: Sequence[Mapping[str, Any]], *, on_page: bool = True) -> JobTable:
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows))
+    shown = shown_columns(frame, headings=_HEADINGS, percent=[c for c in _PERCENT if c in frame.columns])
+    return JobTable(name=name, title=title, frame=frame, shown=shown, on_page=on_page)
 
 
 _MASS = (
