@@ -290,6 +290,13 @@ def _keys(value: Any) -> set[str]:
             "receptor kinetics fusin-demo/receptor/TAC.csv fusin-demo/receptor/BLOOD.csv --model logan --json",
         ),
         ("receptor", "receptor suv-study --lesions 12 --json"),
+        ("receptor", "receptor models --json"),
+        ("receptor", "receptor simulate fusin-demo/receptor/ligand.xml --until 600 --out course.csv --json"),
+        (
+            "receptor",
+            "receptor simulate fusin-demo/receptor/ligand.xml --until 10min --scan koff=0.001:0.1:4:log --steady-state "
+            "--sensitivity --dose-response L=1nM:100nM:4:log --draws 12 --range kon=0.001:0.1:log --json",
+        ),
         (
             "plan",
             "plan fusin-demo/dose/plan.toml --limits fusin-demo/dose/plan_limits.toml --nuclide Lu-177 --nuclide Y-90 --mixture "

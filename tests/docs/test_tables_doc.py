@@ -47,6 +47,7 @@ from fusin.report import (
     kinetics_report,
     plan_report,
     plan_schedules,
+    receptor_simulate_report,
     suv_study_report,
 )
 from fusin.tabular.columns import Column
@@ -387,6 +388,30 @@ OUTPUTS = (
         "plan schedules",
         "`tables/plan-schedules.csv` of [`fusin plan`](plan.md#when-to-scan): one row per organ, schedule and method.",
         plan_schedules.SCHEDULE_COLUMNS,
+    ),
+    (
+        "receptor columns",
+        "`tables/columns.csv` of [`fusin receptor simulate`](receptor.md#fusin-receptor-simulate): "
+        "one row per column of the time course.",
+        receptor_simulate_report.RESPONSE_COLUMNS,
+    ),
+    (
+        "receptor scan",
+        "`tables/scan.csv` of [`fusin receptor simulate`](receptor.md#fusin-receptor-simulate): "
+        "one row per value and column; `dose-response.csv` has the same columns.",
+        receptor_simulate_report.SCAN_COLUMNS,
+    ),
+    (
+        "receptor sensitivity",
+        "`tables/sensitivity.csv` of [`fusin receptor simulate`](receptor.md#fusin-receptor-simulate): "
+        "one row per parameter and output.",
+        receptor_simulate_report.SENSITIVITY_COLUMNS,
+    ),
+    (
+        "receptor steady state",
+        "`tables/steady-state.csv` of [`fusin receptor simulate`](receptor.md#fusin-receptor-simulate): "
+        "one row per column of the time course.",
+        receptor_simulate_report.STEADY_COLUMNS,
     ),
     (
         "kinetic parameters",

@@ -31,6 +31,7 @@ _DOSE: dict[str, str] = {
 }
 
 _RECEPTOR: dict[str, str] = {
+    "simulation": "fusin.report.demo_simulation",
     "kinetics": "fusin.report.demo_kinetics",
     "occupancy": "fusin.report.demo_occupancy",
 }

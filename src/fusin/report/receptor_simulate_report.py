@@ -177,7 +177,7 @@ def _add_course(
             row = {n: getattr(found, n) for n in found.__slots__}
             row |= {"column": name, "name": look.names.get(name, name), "unit": look.units.get(name, "")}
             rows.append({**row, "start": float(values[0])})
-    shown = [r for r in rows if r["column"] in columns]
+    shown = sorted((r for r in rows if r["column"] in columns), key=lambda r: columns.index(r["column"]))
     frame = to_frame(rows, RESPONSE_COLUMNS)
     tables = [
         JobTable(name="course-summary", title="Columns of the figure", frame=to_frame(shown, RESPONSE_COLUMNS)),
