@@ -20,7 +20,7 @@ LEVELS = (
     ("errors", "provenance", "files"),
     ("decay", "nuclides", "evidence", "stats", "tabular"),
     ("imaging",),
-    ("quantification", "dosimetry", "radiopharmacy", "receptor", "cohort", "trials", "assays"),
+    ("quantification", "dosimetry", "radiopharmacy", "receptor", "cohort", "trials", "assays", "reconstruction"),
     ("report",),
     ("web", "cli"),
 )

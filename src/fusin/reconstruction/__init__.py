@@ -1,0 +1,1 @@
+"""From counts to images: projectors, statistical reconstruction, attenuation and simulation."""
