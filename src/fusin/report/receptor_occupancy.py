@@ -187,9 +187,14 @@ _CONFLICT = (
 )
 
 
+def _plain(value: float) -> str:
+    """Three digits, without powers of ten."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
 def _between(one: Estimate, *, percent: bool = False) -> str:
     def text(value: float | None) -> str:
-        return "?" if value is None else (f"{100 * value:.3g} %" if percent else f"{value:.3g}")
+        return "?" if value is None else (f"{_plain(100 * value)} %" if percent else _plain(value))
 
     return text(one.value) if one.low is None else f"{text(one.value)} ({text(one.low)} to {text(one.high)})"
 
@@ -202,8 +207,8 @@ def _sentences(case: Case, found: Answers) -> list[str]:
         said.append(f"{case.tracer} holds {held} of the receptor at {_between(found.tracer_nm)} nM free.")
     for row in found.drops:
         low = row["amount_nmol_low"]
-        span = f" ({low:.3g} to {row['amount_nmol_high']:.3g})" if low is not None else ""
-        said.append(f"Specific uptake falls by {row['drop']:.0%} at {row['amount_nmol']:.3g}{span} nmol of peptide.")
+        span = f" ({_plain(low)} to {_plain(row['amount_nmol_high'])})" if low is not None else ""
+        said.append(f"Specific uptake falls by {row['drop']:.0%} at {_plain(row['amount_nmol'])}{span} nmol of peptide.")
     if found.suv_ratio is not None:
         said.append(f"With the competitors the SUV is {_between(found.suv_ratio)} of that without them.")
     for drug in dict.fromkeys(row["drug"] for row in found.drugs):
