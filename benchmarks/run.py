@@ -26,6 +26,7 @@ NAMES = (
     "read_command",
     "release",
     "voxel_dose",
+    "kinetics",
 )
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed

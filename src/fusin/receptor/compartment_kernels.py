@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["KINDS", "VIEWS", "curve", "fit", "frame_response", "profile_limit"]
+__all__ = ["KINDS", "VIEWS", "blood_response", "curve", "fit", "frame_response", "profile_limit"]
 
 FloatArray = NDArray[np.float64]
 
@@ -144,12 +144,14 @@ def curve(
         return out
     if direct.size:
         return (1.0 - p[4]) * out + p[4] * direct
-    return (1.0 - p[4]) * out + p[4] * _sampled(blood_time, blood, edges, first, last, delay)
+    return (1.0 - p[4]) * out + p[4] * blood_response(blood_time, blood, edges, first, last, delay)
 
 
 @njit(cache=True, error_model="numpy")
-def _sampled(time: FloatArray, value: FloatArray, edges: FloatArray, first: Any, last: Any, delay: float) -> FloatArray:
-    """The input itself in each frame."""
+def blood_response(
+    time: FloatArray, value: FloatArray, edges: FloatArray, first: Any, last: Any, delay: float
+) -> FloatArray:
+    """Blood itself in each frame."""
     at = edges - delay
     y, area = np.empty(edges.size), np.empty(edges.size)
     _responses(time, value, 0.0, at, y, area)
@@ -192,7 +194,7 @@ def _residuals(
 def fit(
     kind: int, view: int, z: FloatArray, low: FloatArray, high: FloatArray, free: Any, root: FloatArray, y: FloatArray,
     time: FloatArray, value: FloatArray, edges: FloatArray, first: Any, last: Any,
-    blood_time: FloatArray, blood: FloatArray, direct: FloatArray, most: int,
+    blood_time: FloatArray, blood: FloatArray, direct: FloatArray, most: int, enough: float,
 ) -> Any:  # fmt: skip
     """Levenberg-Marquardt within a box; returns (parameters, weighted sum of squares, Jacobian, converged).
 
@@ -203,6 +205,7 @@ def fit(
     free : which ones are fitted
     root, y : square roots of the weights, and the measured activities
     most : iterations
+    enough : relative gain below which two iterations in a row are the last
     """
     z = np.minimum(np.maximum(z, low), high)
     r = _residuals(kind, view, z, root, y, time, value, edges, first, last, blood_time, blood, direct)
@@ -238,7 +241,7 @@ def fit(
         if not better:
             converged = True
             break
-        small = np.abs(z2 - z).max() < 1e-9 or cost - cost2 <= 1e-13 * cost
+        small = np.abs(z2 - z).max() < 1e-9 or cost - cost2 <= enough * cost
         z, r, cost = z2, r2, cost2
         damping = max(damping / 9.0, 1e-15)
         quiet = quiet + 1 if small else 0
@@ -350,7 +353,7 @@ def profile_limit(
         now = at.copy()
         now[place] = outer
         now, cost, _, _ = fit(kind, view, now, low, high, others, root, y, time, value, edges, first, last,
-                              blood_time, blood, direct, 60)  # fmt: skip
+                              blood_time, blood, direct, 60, 1e-8)  # fmt: skip
         if cost >= target:
             found = True
             break
@@ -365,12 +368,12 @@ def profile_limit(
         now = at.copy()
         now[place] = middle
         now, cost, _, _ = fit(kind, view, now, low, high, others, root, y, time, value, edges, first, last,
-                              blood_time, blood, direct, 60)  # fmt: skip
+                              blood_time, blood, direct, 60, 1e-8)  # fmt: skip
         if cost >= target:
             outer = middle
         else:
             inner, at = middle, now
-        if abs(outer - inner) < 2e-4 * max(start, 1e-3) + 1e-6:
+        if abs(outer - inner) < 1e-3 * max(start, 1e-3):
             break
     pinned = False
     for j in range(4):
@@ -379,6 +382,6 @@ def profile_limit(
     if pinned:
         # A limit that holds back counts; one behind which the curve stays the same, as k3 = 0, does not.
         now, cost, _, _ = fit(kind, view, now, low - 3.0, high + 3.0, others, root, y, time, value, edges, first, last,
-                              blood_time, blood, direct, 60)  # fmt: skip
+                              blood_time, blood, direct, 60, 1e-8)  # fmt: skip
         pinned = cost < (1.0 - 1e-3) * target
     return 0.5 * (inner + outer), pinned

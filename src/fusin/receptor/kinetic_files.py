@@ -126,8 +126,9 @@ class _Table:
     headers: tuple[Header, ...]
     cells: Any
 
-    def named(self, words: Sequence[str]) -> Header | None:
-        return next((h for w in words for h in self.headers if h.name == w), None)
+    def named(self, words: Sequence[str], *, share: bool = False) -> Header | None:
+        """First column of some names; one in percent only where a share is meant."""
+        return next((h for w in words for h in self.headers if h.name == w and (share or h.kind != "share")), None)
 
     def numbers(self, header: Header, *, least: float | None = None, required: bool = False) -> FloatArray:
         return np.asarray(
@@ -386,7 +387,8 @@ def read_blood(
 
 
 def _fractions(table: _Table) -> tuple[str, FloatArray] | None:
-    header = table.named((*_FRACTION, *_PERCENT))
+    percents = [h for h in table.headers if h.kind == "share" and h.name in ("parent", "intact", "unchanged")]
+    header = table.named((*_FRACTION, *_PERCENT), share=True) or (percents[0] if percents else None)
     if header is None:
         return None
     percent = header.unit == "%" or header.name in _PERCENT

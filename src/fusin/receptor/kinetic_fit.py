@@ -101,7 +101,7 @@ class _Problem:
 
         # numba gives its dispatcher the types of a function without unpacking.
         run: Any = fit
-        return run(self.kind, view, z, self.low, self.high, self.free, self.root, *self.data, most)
+        return run(self.kind, view, z, self.low, self.high, self.free, self.root, *self.data, most, 1e-13)
 
 
 def fit_compartments(
@@ -172,7 +172,7 @@ def _problem(
     model: CompartmentName, frames: Frames, activity: FloatArray, weights: FloatArray, source: InputFunction,
     settings: FitSettings, what: str,
 ) -> _Problem:  # fmt: skip
-    from fusin.receptor.compartment_kernels import KINDS
+    from fusin.receptor.compartment_kernels import KINDS, blood_response
 
     names = _names(model)
     low, high = np.zeros(6), np.zeros(6)
@@ -198,6 +198,9 @@ def _problem(
     direct = empty
     if reference:
         direct = np.interp(frames.mid_min, source.time_min, source.plasma)
+    elif blood.size and delay is not None:
+        # Blood in the frames does not change while the delay does not.
+        direct = blood_response(blood_time.copy(), blood.copy(), edges.copy(), first, last, delay)
     # Copies, because compiled code is made anew for arrays that are read-only.
     arrays = (activity, source.time_min, source.plasma, edges, first, last, blood_time, blood, direct)
     data = tuple(np.array(a) for a in arrays)
