@@ -32,7 +32,7 @@ def _units() -> dict[str, UnitSize]:
 
 
 _UNITS = _units()
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s].*)?")
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?)\s*([^\d\s.,].*)?")
 
 
 class Quantity(tuple[float, UnitSize | None, str]):
@@ -60,7 +60,8 @@ def parse_quantity(text: str, where: str) -> Quantity:
         raise InputError(where, "quantity", text, "a number, with a unit or without one, such as 10nM")
     unit = (match.group(2) or "").strip().replace("\u00b5", "u").replace("\u03bc", "u")
     if unit and unit not in _UNITS:
-        close = difflib.get_close_matches(unit, _UNITS, n=1, cutoff=0.5)
+        same = [name for name in _UNITS if name.casefold() == unit.casefold()]
+        close = same or difflib.get_close_matches(unit, _UNITS, n=1, cutoff=0.5)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise InputError(where, "unit", unit, f"M, mM, uM, nM, pM, mol, nmol, molecules, nmol/L, s, min, h or d{hint}")
     return Quantity((number, _UNITS.get(unit), text))
@@ -136,7 +137,7 @@ def time_in_model(quantity: Quantity, model: Model, option: str) -> float:
         raise InputError(
             option, "time", text, f"a number without a unit, because {model.source} declares no unit of time"
         )
-    return number * unit.factor / own.factor
+    return number * _ratio(unit, own)
 
 
 def value_in_model(quantity: Quantity, symbol: str, model: Model, *, option: str, sizes: Mapping[str, float]) -> float:
@@ -170,7 +171,12 @@ def value_in_model(quantity: Quantity, symbol: str, model: Model, *, option: str
             return value / own.factor
     if unit.powers != own.powers:
         raise InputError(f"{option} {symbol}", "quantity", text, f"a quantity in a unit of {_words(own.powers)}")
-    return value / own.factor
+    return number * _ratio(unit, own)
+
+
+def _ratio(unit: UnitSize, own: UnitSize) -> float:
+    """One unit in another; units are decimal, and their quotient should be too."""
+    return float(f"{unit.factor / own.factor:.14g}")
 
 
 def _volume_power(

@@ -244,7 +244,8 @@ def _add_scan(parts: _Parts, found: Scan, option: str, look: Look) -> None:
         halves[column] = half_response(found.x, np.array([r.highest for r in responses]))
     key = option.lstrip("-").replace("-", "_")
     parts.document[key] = {
-        "symbol": found.symbol, "unit": found.span.unit_text, "values": found.x.tolist(), "rows": rows, "half": halves
+        "symbol": found.symbol, "unit": found.span.unit_text, "values": found.x.tolist(), "rows": rows,
+        "half": [{"column": c, "value": v} for c, v in halves.items()],
     }  # fmt: skip
     column = found.columns[0]
     if halves[column] is not None:
@@ -268,7 +269,7 @@ def _add_steady(parts: _Parts, opened: OpenModel, experiment: Experiment, course
     )  # fmt: skip
     rows = [{"column": n, "value": v} for n, v in zip(found.columns, found.values.tolist(), strict=True)]
     parts.document["steady_state"] = {
-        "values": {r["column"]: r["value"] for r in rows}, "after": found.after, "change": found.change,
+        "values": rows, "after": found.after, "change": found.change,
         "slowest_time": found.slowest_time, "stable": found.stable,
     }  # fmt: skip
     parts.summary.append(
