@@ -27,6 +27,7 @@ NAMES = (
     "release",
     "voxel_dose",
     "kinetics",
+    "receptor",
 )
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed
