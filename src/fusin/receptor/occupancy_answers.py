@@ -75,39 +75,17 @@ def answers_to(case: Case, *, log: NoticeLog, seed: int = 0, draws: int = DRAWS)
     rng = np.random.default_rng(seed)
     kd = case.kd_nm.draws(rng, draws)
     tracer, tracer_draws = _tracer(case, rng, draws)
-    competitors = [
-        (c.name, c.kd_nm, c.free_nm, c.kd_nm.draws(rng, draws), c.free_nm.draws(rng, draws)) for c in case.competitors
-    ]
-    names = [*((case.tracer,) if tracer is not None else ()), *(c[0] for c in competitors)]
-    occupied: dict[str, Estimate] = {}
-    suv_ratio = None
-    if names:
-        first = [(tracer, case.kd_nm.value)] if tracer is not None else []
-        middle = bound_with_supply(
-            [v for v, _ in first] + [c[2].value for c in competitors],
-            [k for _, k in first] + [c[1].value for c in competitors],
-        )
-        drawn = bound_with_supply(
-            ([tracer_draws] if tracer is not None else []) + [c[4] for c in competitors],
-            ([kd] if tracer is not None else []) + [c[3] for c in competitors],
-        )
-        occupied = {name: from_draws(float(middle[1][i]), drawn[1][i]) for i, name in enumerate(names)}
-        occupied["free"] = from_draws(float(middle[0]), np.broadcast_to(drawn[0], (draws,)))
-    ns = case.nonspecific_share
-    ns_draws = ns.draws(rng, draws)
-    if competitors:
-        alone = float(bound_with_supply([tracer or 0.0], [case.kd_nm.value])[0])
-        alone_draws = bound_with_supply([tracer_draws if tracer is not None else np.zeros(draws)], [kd])[0]
-        suv_ratio = from_draws(
-            _mixed(occupied["free"].value or 0.0, alone, ns.value), _mixed(drawn[0], alone_draws, ns_draws)
-        )
-    if (competitors or case.drugs) and not ns.stated:
+    occupied, suv_ratio = _shares(case, tracer, tracer_draws, kd, rng)
+    if (case.competitors or case.drugs) and not case.nonspecific_share.stated:
         message = (
             "the SUV ratio is that of specific uptake; what no competitor lowers raises it: state nonspecific_share"
         )
         log.info("NONSPECIFIC_IGNORED", message, where=case.tracer)
-    log.warning("EQUILIBRIUM_ONLY", "occupancy at equilibrium leaves internalisation out, and may even rank two ligands wrongly: "
-                "NOTA-pentixafor binds 1.4 times better and is taken up nine times less", where=case.tracer)  # fmt: skip
+    message = (
+        "occupancy at equilibrium leaves internalisation out, and may even rank two ligands wrongly: NOTA-pentixafor "
+        "binds 1.4 times better and is taken up nine times less"
+    )
+    log.warning("EQUILIBRIUM_ONLY", message, where=case.tracer)
     self_ratio = None
     if tracer is not None:
         self_ratio = from_draws(1.0 / (1.0 + tracer / case.kd_nm.value), 1.0 / (1.0 + tracer_draws / kd))
@@ -118,6 +96,36 @@ def answers_to(case: Case, *, log: NoticeLog, seed: int = 0, draws: int = DRAWS)
         drugs=tuple(row for d in case.drugs for row in _drug_rows(d, case, tracer, rng, draws)),
         cxcl12=_chemokine(case, tracer, rng, draws), ki=_ki_rows(case, log), affinities=_affinity_rows(case, tracer),
     )  # fmt: skip
+
+
+def _shares(
+    case: Case, tracer: float | None, tracer_draws: FloatArray, kd: FloatArray, rng: np.random.Generator
+) -> tuple[dict[str, Estimate], Estimate | None]:
+    """Share of the receptor by ligand, and the SUV with the competitors against without them."""
+    draws = kd.size
+    names = [case.tracer] if tracer is not None else []
+    levels: list[float] = [tracer] if tracer is not None else []
+    constants = [case.kd_nm.value] if tracer is not None else []
+    many_levels, many_constants = ([tracer_draws], [kd]) if tracer is not None else ([], [])
+    for one in case.competitors:
+        names.append(one.name)
+        levels.append(one.free_nm.value)
+        constants.append(one.kd_nm.value)
+        many_constants.append(one.kd_nm.draws(rng, draws))
+        many_levels.append(one.free_nm.draws(rng, draws))
+    if not names:
+        return {}, None
+    left, held = bound_with_supply(levels, constants)
+    many_left, many_held = bound_with_supply(many_levels, many_constants)
+    occupied = {name: from_draws(float(held[i]), many_held[i]) for i, name in enumerate(names)}
+    occupied["free"] = from_draws(float(left), np.broadcast_to(many_left, (draws,)))
+    if not case.competitors:
+        return occupied, None
+    ns = case.nonspecific_share
+    alone = bound_with_supply([tracer or 0.0], [case.kd_nm.value])[0]
+    many_alone = bound_with_supply([tracer_draws], [kd])[0]
+    ratio = _mixed(float(left), float(alone), ns.value)
+    return occupied, from_draws(float(ratio), _mixed(many_left, many_alone, ns.draws(rng, draws)))
 
 
 def _mixed(free: Any, alone: Any, nonspecific: Any) -> Any:

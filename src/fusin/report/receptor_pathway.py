@@ -142,16 +142,7 @@ def _output(
 ) -> JobOutput:
     import pandas as pd
 
-    nodes = [
-        {
-            "node": node.label,
-            "compartment": node.lane,
-            "measure": "active share" if node.switches else "amount",
-            "unit": _unit(opened, node.active[0]) if not node.switches else "",
-            **{name: float(level[row, k]) for name, level in levels.items()},
-        }
-        for k, node in enumerate(graph.nodes)
-    ]
+    nodes = _rows(opened, graph, levels, row)
     edges = [
         {"source": graph.nodes[e.source].label, "target": graph.nodes[e.target].label, "kind": e.kind}
         for e in graph.edges
@@ -194,6 +185,20 @@ def _output(
         sections=tuple(sections), summary=tuple(summary), notices=log.notices,
         provenance=provenance_of(() if opened.path is None else (opened.path,), parameters, _METHODS),
     )  # fmt: skip
+
+
+def _rows(opened: OpenModel, graph: PathwayGraph, levels: Mapping[str, Any], row: int) -> list[dict[str, Any]]:
+    """Nodes with their levels at one moment."""
+    return [
+        {
+            "node": node.label,
+            "compartment": node.lane,
+            "measure": "active share" if node.switches else "amount",
+            "unit": _unit(opened, node.active[0]) if not node.switches else "",
+            **{name: float(level[row, k]) for name, level in levels.items()},
+        }
+        for k, node in enumerate(graph.nodes)
+    ]
 
 
 def _unit(opened: OpenModel, species: str) -> str:
