@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import numpy as np
+import pydicom
 import pytest
 
 from fusin.errors import InputError, NotComputable
@@ -11,11 +14,12 @@ from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import NoticeLog
 from fusin.receptor.compartments import derived, tissue_curve
 from fusin.receptor.dynamic_series import read_dynamic
-from fusin.receptor.frames import TissueCurve
+from fusin.receptor.frames import Frames, TissueCurve
 from fusin.receptor.graphical import fit_line
 from fusin.receptor.parametric import MAPS, ParametricOptions, parametric_maps, voxel_values
 from fusin.receptor.reference_tissue import reference_input
 from fusin.receptor.synthetic_kinetics import bolus_input, dynamic_frames
+from fusin.testing import make_pet_series
 
 SOURCE, FRAMES = bolus_input(scale_kbq_ml=12.0), dynamic_frames()
 N = 120
@@ -108,3 +112,61 @@ def test_nifti_files_are_frames_in_the_order_of_their_numbers(tmp_path):
     (tmp_path / "frame-3.nii.gz").unlink()
     with pytest.raises(InputError, match="30, as the time-activity curves"):
         read_dynamic(tmp_path, FRAMES, NoticeLog())
+
+
+LENGTHS_S = (10, 10, 20, 60, 120, 300)
+
+
+def write_dynamic(tmp_path, lengths, *, own_start=False):
+    """A series with several time points whose values tell them apart."""
+    begin, first = 0, None
+    for i, length in enumerate(lengths):
+        part = make_pet_series(tmp_path / f"p{i}", values=np.full((3, 8, 8), 1000.0 * (i + 1)), unit="Bq/ml", seed=0)
+        for j, path in enumerate(sorted(part.iterdir())):
+            ds = pydicom.dcmread(path)
+            if first is None:
+                first = datetime.strptime(ds.AcquisitionDate + ds.AcquisitionTime[:6], "%Y%m%d%H%M%S")
+            now = first + timedelta(seconds=begin)
+            ds.AcquisitionDate, ds.AcquisitionTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+            ds.FrameReferenceTime, ds.ActualFrameDuration = (begin + length / 2) * 1000, length * 1000
+            ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = f"{ds.SOPInstanceUID[:50]}.{i}.{j}"
+            ds.InstanceNumber = 10 * i + j + 1
+            ds.DecayFactor = 1.05 if own_start else 2.0 ** (begin / 4062.6)
+            ds.save_as(path)
+        begin += length
+    return tmp_path
+
+
+@pytest.fixture
+def dynamic_dicom(tmp_path):
+    return write_dynamic(tmp_path, LENGTHS_S)
+
+
+def frames_of(lengths):
+    edges = np.cumsum([0, *lengths]) / 60.0
+    return Frames.between(edges[:-1], edges[1:])
+
+
+def test_a_dicom_series_with_time_points_is_read_in_their_order(dynamic_dicom):
+    found = read_dynamic(dynamic_dicom, frames_of(LENGTHS_S), NoticeLog())
+    assert found.activity[:, 1, 2, 3] == pytest.approx([1000, 2000, 3000, 4000, 5000, 6000])
+    assert found.unit == "Bq/mL"
+
+
+def test_images_of_other_frames_than_the_curves_are_refused(dynamic_dicom):
+    """A curve and images of two reconstructions would give maps without a meaning."""
+    with pytest.raises(InputError, match="start"):
+        read_dynamic(dynamic_dicom, frames_of((10, 10, 20, 60, 240, 300)), NoticeLog())
+    with pytest.raises(InputError, match="duration"):
+        read_dynamic(dynamic_dicom, frames_of((10, 10, 20, 60, 120, 400)), NoticeLog())
+
+
+def test_frames_that_were_each_corrected_to_their_own_start_are_refused(tmp_path):
+    """DecayCorrection START does not say whether the scan or the frame is meant; equal factors half an hour apart do."""
+    lengths = (300,) * 4
+    with pytest.raises(NotComputable) as caught:
+        read_dynamic(write_dynamic(tmp_path / "own", lengths, own_start=True), frames_of(lengths), NoticeLog())
+    assert caught.value.code == "FRAMES_NOT_CORRECTED"
+    assert (
+        read_dynamic(write_dynamic(tmp_path / "scan", lengths), frames_of(lengths), NoticeLog()).activity.shape[0] == 4
+    )

@@ -107,10 +107,10 @@ def kinetics(
     from fusin.receptor.kinetics import KineticOptions
     from fusin.report.kinetics_report import kinetics_report
 
+    _need_folder(images, out)
     start = number_or_word(t_star_min, ("auto",), "--t-star-min")
-    delay = _fitted(delay_s, "--delay-s")
     fit = FitSettings(
-        vb=_share(_fitted(vb, "--vb")), delay_min=None if delay is None else delay / 60.0,
+        vb=_share(_fitted(vb, "--vb")), delay_min=_fitted(delay_s, "--delay-s", 60.0),
         average=choice(frames, ("mid", "mean"), "--frames") == "mean", level=fraction(level, "--level") or 0.95,
         interval=choice(interval, ("profile", "covariance", "none"), "--interval"), bounds=_bounds(bound or []),
     )  # fmt: skip
@@ -123,19 +123,21 @@ def kinetics(
         dispersion_min=_positive(dispersion_s, "--dispersion-s", zero=True) / 60.0, until_min=_positive(until_min, "--until-min"),
         time_unit=time_unit, unit=unit, scans=tuple(scan or ()), regions=tuple(region or ()),
     )  # fmt: skip
-    if images is not None and out is None:
-        raise InputError("--images", "--out", "nothing", "a folder for the maps")
+    log = NoticeLog(strict=strict)
     with stages() as progress:
-        output = kinetics_report(
-            tac, blood, options=options, log=NoticeLog(strict=strict), images=images, progress=progress
-        )
+        output = kinetics_report(tac, blood, options=options, log=log, images=images, progress=progress)
     finish(output, out, as_json=as_json)
 
 
-def _fitted(text: str, option: str) -> float | None:
-    """A number, or None for ``fit``."""
+def _need_folder(images: Path | None, out: Path | None) -> None:
+    if images is not None and out is None:
+        raise InputError("--images", "--out", "nothing", "a folder for the maps")
+
+
+def _fitted(text: str, option: str, per: float = 1.0) -> float | None:
+    """A number in the unit of which ``per`` make one, or None for ``fit``."""
     found = number_or_word(text, ("fit",), option)
-    return None if found == "fit" else found
+    return None if found == "fit" else found / per
 
 
 def _share(value: float | None) -> float | None:

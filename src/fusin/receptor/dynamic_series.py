@@ -23,6 +23,7 @@ __all__ = ["DynamicScan", "read_dynamic"]
 
 _UNITS = {"BQML": "Bq/mL", "Bq/ml": "Bq/mL", "GML": "SUV", "g/ml{SUVbw}": "SUV", "kBq/ml": "kBq/mL"}
 _APART_MIN = 1.0 / 30.0
+_DECAYS_MIN = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -101,6 +102,7 @@ def _of_dicom(series: Series, frames: Frames, log: NoticeLog) -> DynamicScan:
         raise InvalidValue("parametric images", f"Decay Correction (0054,1102) of {series.label} is {correction or 'empty'}",
                            "frames corrected to one time (START or ADMIN)", "FRAMES_NOT_CORRECTED")  # fmt: skip
     starts, lengths = _times(series)
+    _one_reference(series, starts, lengths)
     if starts is not None and frames.start_min is not None:
         _compare(starts - starts[0], frames.start_min - frames.start_min[0], series.label, "start")
     if lengths is not None and frames.duration_min is not None:
@@ -110,6 +112,25 @@ def _of_dicom(series: Series, frames: Frames, log: NoticeLog) -> DynamicScan:
     for i in range(series.phases):
         activity[i] = first.values if i == 0 else series.load(log, phase=i).values
     return DynamicScan(activity=activity, grid=first.grid, unit=_UNITS.get(series.stored_unit, ""))
+
+
+def _one_reference(series: Series, starts: FloatArray | None, lengths: FloatArray | None) -> None:
+    """Refuse frames that were each corrected to their own start: equal factors at different times."""
+    if starts is None or lengths is None:
+        return
+    records = [next(f for f in phase if f is not None) for phase in series.require_stack().phases]
+    factors = [r.header.number(Tag.DECAY_FACTOR) for r in records]
+    for i, early in enumerate(factors):
+        for j in range(i + 1, len(factors)):
+            late = factors[j]
+            alike = abs(lengths[i] - lengths[j]) < 1e-6 and starts[j] - starts[i] > _DECAYS_MIN
+            if alike and early and late and abs(late / early - 1.0) < 1e-3:
+                raise InvalidValue(
+                    "parametric images",
+                    f"frames {i + 1} and {j + 1} of {series.label} lie {starts[j] - starts[i]:.0f} min apart and have the same "
+                    f"Decay Factor (0054,1321), {late:g}",
+                    "frames corrected to one time, the start of the scan", "FRAMES_NOT_CORRECTED",
+                )  # fmt: skip
 
 
 def _compare(found: FloatArray, wanted: FloatArray, where: str, name: str) -> None:

@@ -324,14 +324,8 @@ def _unit(table: _Table, header: Header, stated: str | None) -> str:
 
 
 def read_blood(
-    path: Path,
-    log: NoticeLog,
-    *,
-    scan_min: float,
-    time_unit: str | None = None,
-    unit: str | None = None,
-    wanted: str = "",
-) -> dict[str, BloodTable]:
+    path: Path, log: NoticeLog, *, scan_min: float, time_unit: str | None = None, unit: str | None = None, wanted: str = "",
+) -> dict[str, BloodTable]:  # fmt: skip
     """Read blood samples by scan (one with an empty name where the table has no column of scans).
 
     Parameters
@@ -350,12 +344,8 @@ def read_blood(
     table = _open(path, log, _SCAN, "blood table")
     time = table.named(_SAMPLE)
     if time is None:
-        raise InputError(
-            table.name,
-            "columns",
-            ", ".join(h.column for h in table.headers[:8]),
-            "the time of the samples, such as time_s",
-        )
+        shown = ", ".join(h.column for h in table.headers[:8])
+        raise InputError(table.name, "columns", shown, "the time of the samples, such as time_s")
     minutes = table.numbers(time, required=True)
     minutes = minutes * time_factor(
         [time], minutes, stated=time_unit, known_min=scan_min, log=log, where=table.name, regular=False
