@@ -152,6 +152,10 @@ def test_the_study_goes_into_a_plan_with_its_names_and_intervals(made):
     assert study.organs[0].dose_gy_per_gbq.high == pytest.approx(one.high * 5.0, rel=1e-5)
     assert study.organs[0].t_eff_h.value == pytest.approx(41.0, rel=1e-5)
     from_json, _ = read_study(folder / "results.json", NoticeLog())
+    for written, stated in zip(study.organs, from_json.organs, strict=True):
+        assert written.rates_per_h == pytest.approx(stated.rates_per_h, rel=1e-9)
+        assert written.weights == pytest.approx(stated.weights, rel=1e-9)
+    assert study.organs[0].rates_per_h
     assert from_json.organs[0].dose_gy_per_gbq.value == pytest.approx(study.organs[0].dose_gy_per_gbq.value, rel=1e-4)
 
 

@@ -21,7 +21,7 @@ from fusin.tabular.files import load
 from fusin.tabular.rows import Row, rows_of
 from fusin.tabular.schema import InputColumn, Schema
 
-__all__ = ["TIA_TABLE", "OrganCase", "curve_of", "names_of", "read_biology", "read_organ_case"]
+__all__ = ["TIA_TABLE", "Curve", "OrganCase", "curve_of", "names_of", "read_biology", "read_organ_case"]
 
 TIA_TABLE = Schema(
     name="time-integrated activities",

@@ -5,7 +5,9 @@ A plan is a ray t x, with x the GBq of each nuclide at t = 1. Every limit has, i
     dose       t = L / d,              d = sum of x_j D_j
     BED        t = B / d,              B = 2 L / (1 + sqrt(1 + 4 k L)),  k = G / (N alpha/beta) for N equal cycles apart
     EQD2       as BED with L (1 + 2 Gy / (alpha/beta))
-    residual   t = L / d',             d' = sum of x_j D_j 2^(-24 day / T_j) / N, of the last cycle
+    residual   t = L / d',             d' = integral of the dose rate after the day / N, of the last cycle
+
+with the dose rate of each nuclide a sum of exponentials, as the study knows the organ's activity,
 
 so P(D > L) <= p holds up to the p-quantile of t, and P(D < L) <= p from the (1 - p)-quantile on. That is exact for the
 draws, for sums of lognormals too. Mixtures are searched along the shares of two nuclides.
@@ -28,8 +30,16 @@ from numpy.typing import NDArray
 
 from fusin.dosimetry.biological import lea_catcheside
 from fusin.dosimetry.organ_names import find_organ, nearest
-from fusin.dosimetry.planning_draws import OrganDraws, Study, dose_estimate, draw_study
-from fusin.errors import InputError, NotComputable
+from fusin.dosimetry.planning_draws import (
+    OrganDraws,
+    Study,
+    dose_estimate,
+    dose_rate,
+    draw_study,
+    residual_dose,
+    say_half_life_alone,
+)
+from fusin.errors import InputError
 from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
 from fusin.stats.checks import normal_quantile
@@ -268,6 +278,11 @@ def plan(study: Study, limits: Sequence[Limit], options: PlanOptions, *, log: No
     )  # fmt: skip
     _check(limits, options, log)
     draws = draw_study(study, nuclides, draws=options.draws, seed=options.seed, log=log)
+    timed = {o.organ for o in limits if o.quantity != "dose"} | (
+        {options.marrow or ""} if options.transplant_day is not None else set()
+    )
+    exchanged = any(n != nuclide(study.nuclide).name for n in nuclides)
+    say_half_life_alone(study, names if exchanged else timed, log)
     singles = [_alternative({n: 1.0}, draws, limits, options) for n in nuclides]
     _refuse_absurd(singles)
     found = list(singles)
@@ -305,11 +320,8 @@ def limit_scales(limit: Limit, one: OrganDraws, shares: Mapping[str, float], cyc
     if limit.quantity == "dose":
         return limit.value_gy / unit
     if limit.quantity == "residual":
-        return limit.value_gy / _residual_dose(one, shares, limit.residual_day or 0.0, limit.organ) * cycles
-    half_lives = _t_eff(one, limit.organ)
-    used = [n for n, v in shares.items() if v > 0]
-    rates = np.stack([math.log(2.0) / half_lives[n] for n in used], axis=-1)
-    weights = np.stack([shares[n] * one.dose_gy_per_gbq[n] for n in used], axis=-1) * rates
+        return limit.value_gy / residual_dose(one, shares, limit.residual_day or 0.0, limit.organ) * cycles
+    rates, weights = dose_rate(one, shares, limit.organ)
     alpha_beta = limit.alpha_beta_gy or math.inf
     factor = np.asarray(lea_catcheside(rates, weights, limit.repair_half_time_h or math.inf)) / (cycles * alpha_beta)
     bed = limit.value_gy * (1.0 + 2.0 / alpha_beta if limit.quantity == "eqd2" else 1.0)
@@ -371,21 +383,6 @@ def _refuse_absurd(singles: Sequence[Alternative]) -> None:
 def _dose(one: OrganDraws, shares: Mapping[str, float]) -> FloatArray:
     out: FloatArray = np.sum([v * one.dose_gy_per_gbq[n] for n, v in shares.items()], axis=0)
     return out
-
-
-def _t_eff(one: OrganDraws, organ: str) -> Mapping[str, FloatArray]:
-    if not one.t_eff_h:
-        raise NotComputable(f"BED or residual dose of {organ}", f"{organ} has no effective half-life",
-                            "its t_eff_h with an uncertainty", "PLAN_T_EFF_MISSING")  # fmt: skip
-    return one.t_eff_h
-
-
-def _residual_dose(one: OrganDraws, shares: Mapping[str, float], day: float, organ: str) -> FloatArray:
-    t_eff = _t_eff(one, organ)
-    parts = [v * one.dose_gy_per_gbq[n] * np.exp2(-24.0 * day / t_eff[n]) for n, v in shares.items()]
-    out: FloatArray = np.sum(parts, axis=0)
-    # A dose that is gone to the last digit passes no limit; a tiny one keeps its t finite.
-    return np.maximum(out, 1e-100)
 
 
 def _alternative(
@@ -476,7 +473,7 @@ def _kept(limit: Limit, chosen: Alternative, draws: Mapping[str, OrganDraws], op
 def _residual(chosen: Alternative, draws: Mapping[str, OrganDraws], options: PlanOptions) -> Estimate | None:
     if options.marrow is None or options.transplant_day is None:
         return None
-    values = _residual_dose(draws[options.marrow], chosen.activity_gbq, options.transplant_day, options.marrow)
+    values = residual_dose(draws[options.marrow], chosen.activity_gbq, options.transplant_day, options.marrow)
     return dose_estimate(values / options.cycles, options.level)
 
 

@@ -2,9 +2,12 @@
 
 Dose per GBq and effective half-life are lognormal with the stated values as medians; the half-life ends at physical decay. A
 part of the uncertainty is common to all organs (calibration), another is the change from study to treatment, a third the
-activity that is measured. Another nuclide follows by the exchange of physical decay::
+activity that is measured. The activity of an organ is a sum of exponentials, A(t) = sum of w_i exp(-r_i t), one where the study
+states a half-life alone. A drawn half-life T of the slowest one, r_s, stretches the curve in time, so that it keeps its form and
+is never negative. Another nuclide follows by the exchange of physical decay::
 
-    D' = D x (T' / T) x (E' / E),   1/T' = 1/T - 1/T_phys + 1/T'_phys
+    r_i -> r_i x ln 2 / (T r_s)
+    D' = D x (sum w_i / r'_i) / (sum w_i / r_i) x (E' / E),   r'_i = r_i - ln 2 / T_phys + ln 2 / T'_phys
 
 with the energies E absorbed in the organ per decay. All draws are shared by every activity that is compared.
 
@@ -17,22 +20,34 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fusin.dosimetry.biological import lea_catcheside
 from fusin.dosimetry.emissions import say_alpha_assumptions
-from fusin.dosimetry.nuclide_exchange import biological_half_life_h, physical_half_life_h
+from fusin.dosimetry.nuclide_exchange import biological_half_life_h, exchange_rates_per_h, physical_half_life_h
 from fusin.dosimetry.organ_names import organ as organ_of
-from fusin.errors import InputError, NotComputable
+from fusin.errors import InputError, InvalidValue, NotComputable
 from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
 from fusin.stats.checks import normal_quantile
 from fusin.stats.results import Estimate
 
-__all__ = ["LEAST_DRAWS", "OrganDraws", "Study", "StudyOrgan", "dose_estimate", "draw_study", "half_life_distribution"]
+__all__ = [
+    "LEAST_DRAWS",
+    "OrganDraws",
+    "Study",
+    "StudyOrgan",
+    "dose_estimate",
+    "dose_rate",
+    "draw_study",
+    "half_life_distribution",
+    "residual_dose",
+    "say_half_life_alone",
+]
 
 FloatArray = NDArray[np.float64]
 LEAST_DRAWS = 1000
@@ -56,7 +71,7 @@ class StudyOrgan:
     absorbed_kev_u : relative standard uncertainty of the ratio of energies
     correlation : of the logarithms of dose and half-life in the study
     rates_per_h, weights : exponentials of the organ's activity in the study, where they are known; without them it clears with
-        ``t_eff_h`` alone. The exchange of nuclides needs their weights only up to a factor
+        ``t_eff_h`` alone. Weights count up to a factor
     """
 
     name: str
@@ -74,6 +89,11 @@ class StudyOrgan:
             raise InputError(self.name, "rates_per_h", len(self.rates_per_h), "one positive rate for each weight")
         if self.rates_per_h and not sum(w / r for r, w in zip(self.rates_per_h, self.weights, strict=True)) > 0:
             raise InputError(self.name, "weights", str(self.weights), "weights whose integral is positive")
+        try:
+            if self.rates_per_h:
+                lea_catcheside(self.rates_per_h, self.weights, math.inf)
+        except InvalidValue as err:
+            raise InputError(self.name, "curve", "an activity below zero", "a curve that is never negative") from err
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +138,15 @@ class OrganDraws:
     Attributes
     ----------
     dose_gy_per_gbq : (n,) by nuclide
-    t_eff_h : (n,) by nuclide; empty where the study has no half-life
+    t_eff_h : (n,) by nuclide, of the slowest exponential; empty where the study has no half-life
+    rates_per_h : (n, k) by nuclide, rates of the exponentials; empty where the study has no half-life
+    weights : (k,) of the exponentials, of all nuclides
     """
 
     dose_gy_per_gbq: Mapping[str, FloatArray]
     t_eff_h: Mapping[str, FloatArray]
+    rates_per_h: Mapping[str, FloatArray]
+    weights: FloatArray
 
 
 def draw_study(
@@ -155,10 +179,6 @@ def draw_study(
     if exchanged:
         log.info("DOSE_BY_EXCHANGE", f"doses of {', '.join(exchanged)} follow from {study.nuclide} by the exchange of physical "
                  "decay: same molecule, amount and patient", where="plan")  # fmt: skip
-    several = [one.name for one in study.organs if len(one.rates_per_h) > 1]
-    if several:
-        log.info("SLOWEST_COMPONENT_ALONE", f"BED and residual dose of {', '.join(several)} count the slowest component of the "
-                 "activity alone; the exchange of nuclides counts all", where="plan")  # fmt: skip
     for name in names:
         say_alpha_assumptions(name, log)
     if study.change_u == 0.0:
@@ -168,6 +188,54 @@ def draw_study(
         one.name: _organ(one, study, names, activity, common, _stream(seed, f"organ {one.name}"), log)
         for one in study.organs
     }
+
+
+def say_half_life_alone(study: Study, organs: Collection[str], log: NoticeLog) -> None:
+    """Say which of some organs the study knows by a half-life only, so that one exponential stands for their activity."""
+    alone = [one.name for one in study.organs if one.name in organs and one.t_eff_h is not None and not one.rates_per_h]
+    if alone:
+        log.info("SLOWEST_COMPONENT_ALONE", f"the study states no curve for {', '.join(alone)}: BED, residual dose and the "
+                 "exchange of nuclides take one exponential with the effective half-life", where="plan")  # fmt: skip
+
+
+def dose_rate(one: OrganDraws, shares: Mapping[str, float], organ: str) -> tuple[FloatArray, FloatArray]:
+    """Exponentials of an organ's dose rate in each draw.
+
+    Parameters
+    ----------
+    one : draws of the organ
+    shares : GBq of each nuclide, at least one above zero
+    organ : its name, for messages
+
+    Returns
+    -------
+    tuple
+        (n, k) rates [1/h] and dose rates at the administration [Gy/h] of all exponentials of all nuclides.
+
+    Raises
+    ------
+    NotComputable
+        ``PLAN_T_EFF_MISSING``.
+    """
+    if not one.rates_per_h:
+        raise NotComputable(f"BED or residual dose of {organ}", f"{organ} has no effective half-life",
+                            "its t_eff_h with an uncertainty", "PLAN_T_EFF_MISSING")  # fmt: skip
+    rates, starts = [], []
+    for name, gbq in shares.items():
+        if gbq > 0:
+            own = one.rates_per_h[name]
+            scale = gbq * one.dose_gy_per_gbq[name] / np.sum(one.weights / own, axis=-1)
+            rates.append(own)
+            starts.append(scale[:, None] * one.weights)
+    return np.concatenate(rates, axis=-1), np.concatenate(starts, axis=-1)
+
+
+def residual_dose(one: OrganDraws, shares: Mapping[str, float], day: float, organ: str) -> FloatArray:
+    """Dose [Gy] of each draw that is still to come after a day; parameters and refusals as `dose_rate`."""
+    rates, starts = dose_rate(one, shares, organ)
+    out: FloatArray = np.sum(starts / rates * np.exp(-24.0 * day * rates), axis=-1)
+    # A dose that is gone to the last digit passes no limit; a tiny one keeps its t finite.
+    return np.maximum(out, 1e-100)
 
 
 def dose_estimate(values: FloatArray, level: float) -> Estimate:
@@ -195,41 +263,34 @@ def _organ(
         z_dose = one.correlation * z_t + math.sqrt(1.0 - one.correlation**2) * z_dose
     base = median * np.exp(shared * common + own * z_dose + _sigma(study.change_u) * z_change)
     source = nuclide(study.nuclide).name
+    kev = np.exp(_sigma(one.absorbed_kev_u) * z_energy)
+    rates: dict[str, FloatArray] = {}
+    weights = np.asarray(one.weights or (1.0,))
+    if half_lives is not None:
+        drawn = _stretched(one, half_lives)
+        rates = {
+            name: exchange_rates_per_h(drawn, source, name) if name != source else drawn for name in {*names, source}
+        }
     doses: dict[str, FloatArray] = {}
-    t_eff: dict[str, FloatArray] = {}
     for name in names:
-        if half_lives is not None:
-            rate = np.maximum(1.0 / half_lives - 1.0 / physical_half_life_h(source), 0.0)
-            t_eff[name] = half_lives if name == source else 1.0 / (rate + 1.0 / physical_half_life_h(name))
         doses[name] = base * activity[name]
         if name != source:
             if half_lives is None:
                 raise NotComputable(f"dose of {one.name} by {name}", f"{one.name} has no effective half-life",
                                     f"its t_eff_h with {source}, or a plan with {source} alone", "PLAN_T_EFF_MISSING")  # fmt: skip
-            energy = _energy_kev(one, name) / _energy_kev(one, source)
-            doses[name] = (
-                doses[name]
-                * t_eff[name]
-                / half_lives
-                * energy
-                * _uptake_factor(one, source, name)
-                * np.exp(_sigma(one.absorbed_kev_u) * z_energy)
-            )
-    return OrganDraws(dose_gy_per_gbq=doses, t_eff_h=t_eff)
+            integrals = np.sum(weights / rates[name], axis=-1) / np.sum(weights / rates[source], axis=-1)
+            doses[name] = doses[name] * integrals * kev * (_energy_kev(one, name) / _energy_kev(one, source))
+    return OrganDraws(
+        dose_gy_per_gbq=doses, weights=weights, rates_per_h={n: rates[n] for n in names if rates},
+        t_eff_h={n: math.log(2.0) / np.min(rates[n], axis=-1) for n in names if rates},
+    )  # fmt: skip
 
 
-def _uptake_factor(one: StudyOrgan, source: str, name: str) -> float:
-    """What the other components change in the exchange of nuclides, over that of the slowest alone."""
-    if len(one.rates_per_h) < 2:
-        return 1.0
-    step = math.log(2.0) * (1.0 / physical_half_life_h(name) - 1.0 / physical_half_life_h(source))
-    pairs = list(zip(one.rates_per_h, one.weights, strict=True))
-    slowest = min(one.rates_per_h)
-    if slowest + step <= 0:
-        # Slower than the physical decay of the source: refused, or cut off, with the half-lives.
-        return 1.0
-    whole = sum(w / (r + step) for r, w in pairs) / sum(w / r for r, w in pairs)
-    return whole * (slowest + step) / slowest
+def _stretched(one: StudyOrgan, half_lives: FloatArray) -> FloatArray:
+    """(n, k) rates [1/h] of an organ's exponentials with the drawn half-life of the slowest: one factor for all of a draw."""
+    shape = np.asarray(one.rates_per_h or (1.0,))
+    out: FloatArray = math.log(2.0) / half_lives[:, None] * (shape / shape.min())
+    return out
 
 
 def _half_lives(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from fusin.dosimetry.case_fields import CaseFields, estimate_from, read_case
-from fusin.dosimetry.organ_cases import curve_of
+from fusin.dosimetry.organ_cases import Curve, curve_of
 from fusin.dosimetry.planning import Limit, Quantity
 from fusin.dosimetry.planning_draws import Study, StudyOrgan
 from fusin.errors import InputError
@@ -225,8 +225,10 @@ def _toml_organ(fields: CaseFields) -> StudyOrgan:
         kev[nuclide(given).name] = energies.needed(given, above=0.0)
     correlation = fields.number("correlation", least=-1.0, most=1.0) or 0.0
     u = (fields.number("absorbed_kev_u_percent", least=0.0, most=199.0) or 0.0) / 100.0
+    rates, weights = _stated_curve(fields.take("curve"), fields.where) or ((), ())
     out = StudyOrgan(name=name, dose_gy_per_gbq=dose, t_eff_h=fields.estimate("t_eff_h"), absorbed_kev=kev, absorbed_kev_u=u,
-                     mass_g=fields.number("mass_g", above=0.0), correlation=correlation)  # fmt: skip
+                     mass_g=fields.number("mass_g", above=0.0), correlation=correlation, rates_per_h=rates,
+                     weights=weights)  # fmt: skip
     fields.finish()
     return out
 
@@ -290,18 +292,28 @@ def _json_study(path: Path, nuclide_name: str | None, log: NoticeLog) -> Study:
     return Study(nuclide=_one_nuclide(own if isinstance(own, str) else "", nuclide_name, where), organs=tuple(organs))
 
 
-def _curve(entry: Mapping[str, Any], where: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _curve(entry: Mapping[str, Any], where: str) -> Curve:
     """Rates [1/h] and weights of a region (``parameters``) or organ (``curve``); empty where it has none."""
-    found = entry.get("curve")
+    stated = _stated_curve(entry.get("curve"), where)
+    if stated is not None:
+        return stated
+    parameters = entry.get("parameters")
+    return (curve_of(parameters) if isinstance(parameters, Mapping) else None) or ((), ())
+
+
+def _stated_curve(found: object, where: str) -> Curve | None:
+    """A curve as a table with two lists; None where there is none."""
     if found is None:
-        parameters = entry.get("parameters")
-        return (curve_of(parameters) if isinstance(parameters, Mapping) else None) or ((), ())
-    lists: list[Any] = [found.get(n) for n in ("rates_per_h", "weights")] if isinstance(found, Mapping) else []
-    if not lists or not all(
-        isinstance(v, list) and all(isinstance(x, (int, float)) and math.isfinite(x) for x in v) for v in lists
-    ):
-        raise InputError(where, "curve", str(found)[:40], "rates_per_h and weights, lists of numbers")
+        return None
+    stated = found if isinstance(found, Mapping) and set(found) == {"rates_per_h", "weights"} else {}
+    lists: list[Any] = [stated["rates_per_h"], stated["weights"]] if stated else []
+    if not lists or not all(isinstance(v, list) and v and all(map(_is_number, v)) for v in lists):
+        raise InputError(where, "curve", str(found)[:40], "rates_per_h and weights, two lists of numbers")
     return tuple(map(float, lists[0])), tuple(map(float, lists[1]))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _stated(found: object, where: str, field: str, factor: float) -> Estimate | None:

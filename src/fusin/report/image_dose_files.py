@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fusin.dosimetry.image_dose import ImageDose
+from fusin.dosimetry.organ_cases import curve_of
 from fusin.dosimetry.rtdose import write_rtdose
 from fusin.errors import FusinError, StrictRefusal
 from fusin.imaging.nifti import write_nifti
@@ -72,7 +73,7 @@ def image_dose_files(found: ImageDose, *, log: NoticeLog, created: datetime | No
 
 
 def study_text(found: ImageDose) -> str:
-    """A study for ``fusin plan``: dose per administered GBq, half-life and mass of each region; empty without a dose."""
+    """A study for ``fusin plan``: dose per administered GBq, half-life, curve and mass of each region; empty without a dose."""
     rows = [r for r in found.regions if r.dose.dose_gy is not None and r.dose.dose_gy.value]
     if not rows:
         return ""
@@ -92,6 +93,11 @@ def study_text(found: ImageDose) -> str:
         half_life = None if one.dose.integral is None else one.dose.integral.t_eff_h
         if half_life is not None and half_life.value:
             lines += _estimate("t_eff_h", half_life, 1.0)
+        curve = None if one.dose.integral is None else curve_of(one.dose.integral.parameters)
+        if curve is not None:
+            # Twelve digits, so that the components of an uptake still cancel at the administration.
+            rates, weights = (", ".join(f"{v:.12g}" for v in values) for values in curve)
+            lines.append(f"curve = {{ rates_per_h = [{rates}], weights = [{weights}] }}")
         lines.append(f"mass_g = {one.dose.mass_g:.6g}")
     return "\n".join(lines) + "\n"
 
