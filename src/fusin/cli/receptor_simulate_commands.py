@@ -110,7 +110,8 @@ def simulate(
     from fusin.receptor.scipy_engine import Tolerances
 
     _check_tolerances(rtol, atol)
-    opened = open_model(model, engine=choice(engine, _ENGINES, "--engine"))
+    log = NoticeLog(strict=strict)
+    opened = open_model(model, engine=choice(engine, _ENGINES, "--engine"), log=log)
     experiment = Experiment(
         until=parse_quantity(until, "--until"), points=points, dose=parse_pairs(dose or [], "--dose"),
         block=parse_pairs(block or [], "--block"), setting=parse_pairs(setting or [], "--set"),
@@ -121,7 +122,6 @@ def simulate(
         outputs=tuple(output or ()), scan=scan, dose_response=dose_response, steady_state=steady_state,
         sensitivity=sensitivity, draws=draws, ranges=tuple(ranges or ()), seed=seed,
     )  # fmt: skip
-    log = NoticeLog(strict=strict)
     if out is not None and out.suffix.casefold() == ".csv":
         _table(opened, experiment, study, log, out, as_json=as_json)
         return

@@ -14,6 +14,7 @@ from fusin.provenance import NoticeLog
 from fusin.receptor.network import MODELS, doubts_of
 from fusin.receptor.quantities import Quantity, find_symbol, parse_quantity, time_in_model, value_in_model
 from fusin.receptor.roadrunner_engine import RoadRunnerSimulator
+from fusin.receptor.sbml_checks import check_model
 from fusin.receptor.sbml_model import Model
 from fusin.receptor.sbml_read import model_from_sbml, read_sbml_text
 from fusin.receptor.scipy_engine import Tolerances
@@ -82,7 +83,9 @@ class OpenModel:
         return self.own if self.roadrunner is None else self.roadrunner
 
 
-def open_model(source: str, *, engine: EngineName = "scipy", compiled: bool | None = None) -> OpenModel:
+def open_model(
+    source: str, *, engine: EngineName = "scipy", compiled: bool | None = None, log: NoticeLog | None = None
+) -> OpenModel:
     """Read a model once.
 
     Parameters
@@ -90,6 +93,7 @@ def open_model(source: str, *, engine: EngineName = "scipy", compiled: bool | No
     source : file, or name of a shipped model
     engine : ``scipy`` or ``roadrunner``
     compiled : of our own engine; see `Simulator`
+    log : receives doubts about a file; those about shipped models stand on their page
 
     Raises
     ------
@@ -99,6 +103,8 @@ def open_model(source: str, *, engine: EngineName = "scipy", compiled: bool | No
     text, name = read_sbml_text(source)
     own = Simulator(model_from_sbml(text, where=name), compiled=compiled)
     path = Path(source) if Path(source).is_file() else None
+    if log is not None and path is not None:
+        check_model(text, own.model, log)
     roadrunner = RoadRunnerSimulator(text, own) if engine == "roadrunner" else None
     return OpenModel(name if path else name.removesuffix(".xml"), path, own, roadrunner)
 
