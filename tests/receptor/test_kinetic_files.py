@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fusin.errors import Ambiguous, FusinError, InputError, NotComputable
+from fusin.errors import Ambiguous, FusinError, InputError, NotComputable, StrictRefusal
 from fusin.provenance import NoticeLog
 from fusin.receptor.input_function import InputFunction, dispersion_corrected, parent_fraction, reaching
 from fusin.receptor.kinetic_files import read_blood, read_tacs
@@ -127,11 +127,19 @@ def test_activity_beside_suv_is_refused(tmp_path):
         blood_of(tmp_path, wanted="SUV")
 
 
-def test_plasma_without_its_parent_fraction_is_refused(tmp_path):
+def test_plasma_without_its_parent_fraction_is_taken_with_a_notice(tmp_path):
     found = blood_of(tmp_path, ("time_s", "whole_blood_kBq_mL", "plasma_kBq_mL"), [r[:3] for r in BLOOD])
-    with pytest.raises(InputError, match="parent"):
-        input_of(found, KineticOptions(), 20.0, NoticeLog())
-    assert input_of(found, KineticOptions(parent="none"), 20.0, NoticeLog()).plasma_at(np.array([2.0]))[0] == 15
+    log = NoticeLog()
+    assert input_of(found, KineticOptions(), 20.0, log).plasma_at(np.array([2.0]))[0] == 15
+    assert [n.code for n in log] == ["PLASMA_TAKEN_UNCHANGED"]
+    with pytest.raises(StrictRefusal):
+        input_of(found, KineticOptions(), 20.0, NoticeLog(strict=True))
+    input_of(found, KineticOptions(parent="none"), 20.0, NoticeLog(strict=True))
+
+
+def test_a_column_of_numbers_named_tissue_is_a_region(tmp_path):
+    path = written(tmp_path, table(("time_min", "tissue"), [(1, 1), (2, 2), (5, 3)]))
+    assert [c.region for c in read_tacs(path, NoticeLog())] == ["tissue"]
 
 
 @pytest.mark.parametrize("model", ["hill", "exponential", "power"])

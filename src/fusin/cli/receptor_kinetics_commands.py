@@ -25,7 +25,9 @@ ModelOption = Annotated[str, typer.Option("--model", help=", ".join(_MODELS) + "
 CompareFlag = Annotated[bool, typer.Option("--compare", help="Fit all compartment models and compare them by AICc.")]
 ScanOption = Annotated[list[str] | None, typer.Option("--scan", help="Scan of a table with several. Repeatable.")]
 RegionOption = Annotated[list[str] | None, typer.Option("--region", help="Region to fit; all without. Repeatable.")]
-VbOption = Annotated[str, typer.Option("--vb", help="Share of blood in the regions, or fit.")]
+VbOption = Annotated[
+    str, typer.Option("--vb", help="Share of blood in the regions, or fit; auto: 0.05, and 0 without whole blood.")
+]
 DelayOption = Annotated[str, typer.Option("--delay-s", help="By which tissue follows blood [s], or fit.")]
 FramesOption = Annotated[
     str, typer.Option("--frames", help="Compare the model at the mid of each frame, or its mean over the frame.")
@@ -75,7 +77,7 @@ def kinetics(
     compare: CompareFlag = False,
     scan: ScanOption = None,
     region: RegionOption = None,
-    vb: VbOption = "0.05",
+    vb: VbOption = "auto",
     delay_s: DelayOption = "0",
     frames: FramesOption = "mid",
     weights: WeightsOption = "auto",
@@ -110,12 +112,13 @@ def kinetics(
     _need_folder(images, out)
     start = number_or_word(t_star_min, ("auto",), "--t-star-min")
     fit = FitSettings(
-        vb=_share(_fitted(vb, "--vb")), delay_min=_fitted(delay_s, "--delay-s", 60.0),
+        vb=_share(_fitted("0.05" if vb == "auto" else vb, "--vb")), delay_min=_fitted(delay_s, "--delay-s", 60.0),
         average=choice(frames, ("mid", "mean"), "--frames") == "mean", level=fraction(level, "--level") or 0.95,
         interval=choice(interval, ("profile", "covariance", "none"), "--interval"), bounds=_bounds(bound or []),
     )  # fmt: skip
     options = KineticOptions(
         model=choice(model, _MODELS, "--model"), compare=compare, fit=fit, nuclide=nuclide, reference=reference,
+        measured_vb=vb == "auto",
         weights=choice(weights, ("auto", "given", "uniform", "duration", "counts"), "--weights"),
         t_star_min=None if start == "auto" else start, automatic=start == "auto", last_frames=_count(last_frames),
         k2_ref=_positive(k2_ref, "--k2-ref"), plasma_over_blood=_positive(plasma_over_blood, "--plasma-over-blood"),

@@ -88,11 +88,11 @@ _IGNORED = ("frame", "frame_number", "frame_no", "no", "nr", "index", "row", "ro
             "note", "sd", "measurement")  # fmt: skip
 _SAMPLE = ("time", "times", "sample_time", "t", "mid", "mid_time", "blood_time", "plasma_time", "time_blood")
 _PARENT_PLASMA = ("parent_plasma", "cpl_metabcorr", "cp_metabcorr", "metabolite_corrected_plasma", "plasma_parent",
-                  "plasma_metabcorr", "corrected_plasma", "aif", "input", "cp", "plasma_corrected", "plasma_metabolite_corrected",
-                  "parent", "arterial_input")  # fmt: skip
+                  "plasma_metabcorr", "corrected_plasma", "aif", "input", "cp", "c_p", "plasma_corrected",
+                  "plasma_metabolite_corrected", "parent", "arterial_input")  # fmt: skip
 _PLASMA = ("plasma", "total_plasma", "cpl", "plasma_radioactivity", "plasma_total", "cpl_dispcorr", "plasma_activity")
-_BLOOD = ("whole_blood", "blood", "wb", "wholeblood", "cbl", "cbl_dispcorr", "whole_blood_radioactivity", "cwb", "blood_activity",
-          "whole_blood_activity")  # fmt: skip
+_BLOOD = ("whole_blood", "blood", "wb", "wholeblood", "cbl", "cbl_dispcorr", "whole_blood_radioactivity", "cwb",
+          "blood_activity", "whole_blood_activity", "cb", "c_b")  # fmt: skip
 _FRACTION = ("parent_fraction", "parentfraction", "metabolite_parent_fraction", "parent_share", "fraction_parent", "ppf",
              "unchanged_fraction", "intact_fraction")  # fmt: skip
 _PERCENT = ("parent_percent", "percent_parent", "parent_fraction_percent", "intact_percent")
@@ -135,6 +135,12 @@ class _Table:
             self.cells.numbers(header.column, "float64", least, None, required=required).to_numpy(dtype=np.float64)
         )
 
+    def numeric(self, header: Header) -> bool:
+        """Whether no cell of a column is a word."""
+        import pandas as pd
+
+        return bool(pd.to_numeric(self.frame[header.column].replace("", None), errors="coerce").notna().any())
+
     def labels(self, header: Header) -> list[str]:
         return [str(v) for v in self.cells.labels(header.column, required=True, check_case=False)]
 
@@ -170,6 +176,9 @@ def read_tacs(
     """
     table = _open(path, log, (*_SCAN, *_REGION), "time-activity table")
     scan, region, weight = table.named(_SCAN), table.named(_REGION), table.named(_WEIGHT)
+    if region is not None and table.numeric(region):
+        # A column ``tissue`` of numbers is a region, not the names of regions.
+        region = None
     times = {
         role: table.named(words)
         for role, words in (("start", _START), ("end", _END), ("mid", _MID), ("duration", _DURATION))
@@ -223,7 +232,10 @@ def _region_columns(table: _Table, times: Mapping[str, Header | None], region: H
     free = [
         h
         for h in table.headers
-        if h.column not in taken and h.kind != "time" and h.name not in (*_IGNORED, *_WEIGHT, *_SCAN, *_REGION)
+        if h.column not in taken
+        and h is not region
+        and h.kind != "time"
+        and h.name not in (*_IGNORED, *_WEIGHT, *_SCAN)
     ]
     if region is not None:
         named = [h for h in free if h.name in _ACTIVITY] or free

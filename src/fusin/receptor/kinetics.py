@@ -44,7 +44,8 @@ class KineticOptions:
     ----------
     model : one of :data:`MODEL_NAMES`
     compare : fit all compartment models with an arterial input, for their AICc
-    fit : of compartments
+    fit : of compartments; its share of blood is that where ``measured_vb`` is off, or whole blood was measured
+    measured_vb : without whole blood the share is 0, with a notice, instead of a refusal
     weights : ``auto`` (the table's, else by counts where the nuclide is known, else by duration), ``given``, ``uniform``,
         ``duration``, ``counts``
     nuclide : by which counts decay
@@ -62,6 +63,7 @@ class KineticOptions:
     model: str = "2tcm"
     compare: bool = False
     fit: FitSettings = field(default_factory=FitSettings)
+    measured_vb: bool = True
     weights: Literal["auto", "given", "uniform", "duration", "counts"] = "auto"
     nuclide: str | None = None
     t_star_min: float | None = None
@@ -154,6 +156,7 @@ def kinetics_of(tac: Path, blood: Path | None, *, options: KineticOptions, log: 
                 "BLOOD.csv", "argument", "nothing", f"a table of blood samples for {options.model}, or --model srtm"
             )
         inputs = _blood_inputs(curves, blood, options, log)
+        options = _with_blood(options, inputs, log, blood.name)
     weighted = [(c, *frame_weights(c, options)) for c in curves]
     regions = tuple(_region(c, w, inputs[c.scan], options, log) for c, w, _ in weighted)
     if all(r.reason for r in regions):
@@ -167,6 +170,18 @@ def kinetics_of(tac: Path, blood: Path | None, *, options: KineticOptions, log: 
         if one.reason:
             log.warning("REGION_NOT_FITTED", f"{one.curve.name}: {one.reason}", where=one.curve.name)
     return KineticStudy(regions=regions, model=options.model, weighting=weighted[0][2], unit=curves[0].unit)
+
+
+def _with_blood(
+    options: KineticOptions, inputs: Mapping[str, InputFunction], log: NoticeLog, where: str
+) -> KineticOptions:
+    """Options without a share of blood where no whole blood was measured and nobody asked for one."""
+    if not options.measured_vb or options.fit.vb == 0.0 or all(i.blood is not None for i in inputs.values()):
+        return options
+    log.adapted(
+        "BLOOD_SHARE_ZERO", f"{where} holds no whole blood, so the blood in the regions is left out (vB 0)", where=where
+    )
+    return replace(options, fit=replace(options.fit, vb=0.0))
 
 
 def _until(curve: TissueCurve, until_min: float | None) -> TissueCurve:
@@ -247,11 +262,15 @@ def input_of(table: BloodTable, options: KineticOptions, until_min: float, log: 
             )
         if table.fraction is not None and options.parent != "none":
             share, words = parent_fraction(*table.fraction, time, model=options.parent, where=table.where)
-        elif options.parent == "none":
-            share, words = np.ones(time.size), "no metabolites, as stated"
         else:
-            raise InputError(table.where, "columns", "plasma without its parent fraction",
-                             "a column parent_fraction, or --parent none for a tracer without metabolites")  # fmt: skip
+            share, words = np.ones(time.size), "no metabolites, as stated"
+            if options.parent != "none":
+                words = "none stated, plasma taken as unchanged tracer"
+                log.adapted(
+                    "PLASMA_TAKEN_UNCHANGED",
+                    f"{table.where} holds no parent fraction; its plasma is taken as unchanged tracer",
+                    where=table.where,
+                )
         plasma = whole * share
     if table.parent_plasma is not None or table.plasma is not None:
         plasma = dispersion_corrected(time, plasma, tau_min=tau)
