@@ -292,6 +292,11 @@ def _keys(value: Any) -> set[str]:
         ("receptor", "receptor occupancy fusin-demo/receptor/occupancy.toml --json"),
         ("receptor", "receptor pathway cxcr4 --dose CXCL12=10nM --block pentixafor=5nM --json"),
         ("receptor", "receptor workflow --json"),
+        (
+            "receptor",
+            "receptor identify cxcr4 --dose CXCL12=110nM --output recruited_CXCR4 --parameter KD_L_R4 --parameter k_int_C4 "
+            "--profile KD_L_R4 --json",
+        ),
         ("receptor", "receptor suv-study --lesions 12 --json"),
         ("receptor", "receptor models --json"),
         ("receptor", "receptor simulate fusin-demo/receptor/ligand.xml --until 600 --out course.csv --json"),

@@ -70,10 +70,34 @@ PathwayUntilOption = Annotated[
 ]
 
 
+IdentifyDoseOption = Annotated[
+    list[str],
+    typer.Option(
+        "--dose", help="One experiment each: CXCL12=10nM. Repeatable.", metavar="SPECIES=QUANTITY", show_default=False
+    ),
+]
+MeasuredOption = Annotated[
+    list[str],
+    typer.Option("--output", help="Column that is measured. Repeatable.", metavar="COLUMN", show_default=False),
+]
+ScatterOption = Annotated[float, typer.Option("--scatter", help="Relative standard deviation of each datum.")]
+FoldFlag = Annotated[
+    bool, typer.Option("--absolute", help="Data in units of the model; without it, folds of their start.")
+]
+ParameterOption = Annotated[
+    list[str] | None,
+    typer.Option("--parameter", help="Parameters in question; all but assumed ones unless stated. Repeatable."),
+]
+ProfileOption = Annotated[list[str] | None, typer.Option("--profile", help="Parameter to follow; slow. Repeatable.")]
+IdentifyPointsOption = Annotated[int, typer.Option("--points", help="Moments of each experiment, the start included.")]
+IdentifyUntilOption = Annotated[str, typer.Option("--until", help="End of each experiment.")]
+
+
 def register(group: typer.Typer) -> None:
     """Add the verbs to the group of ``fusin receptor``."""
     group.command("occupancy")(occupancy)
     group.command("pathway")(pathway)
+    group.command("identify")(identify)
     group.command("workflow")(workflow)
 
 
@@ -163,6 +187,40 @@ def pathway(
     )  # fmt: skip
     moment = None if at is None else parse_quantity(at, "--at")
     finish(pathway_report(open_model(model), experiment, at=moment, log=log), out, as_json=as_json)
+
+
+def identify(
+    model: ModelArgument,
+    dose: IdentifyDoseOption,
+    output: MeasuredOption,
+    until: IdentifyUntilOption = "90min",
+    points: IdentifyPointsOption = 19,
+    scatter: ScatterOption = 0.1,
+    absolute: FoldFlag = False,
+    parameter: ParameterOption = None,
+    profile: ProfileOption = None,
+    out: OutOption = None,
+    strict: StrictFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Which parameters data could bound: rank of the information, Cramer-Rao, and profiles.
+
+    \b
+    Example: fusin receptor identify cxcr4 --dose CXCL12=4nM --dose CXCL12=110nM --output recruited_CXCR4
+    """
+    from fusin.provenance import NoticeLog
+    from fusin.receptor.engines import Experiment, open_model
+    from fusin.receptor.quantities import parse_pairs, parse_quantity
+    from fusin.report.receptor_identify import experiments_by_dose, identify_report
+
+    log = NoticeLog(strict=strict)
+    base = Experiment(until=parse_quantity(until, "--until"), points=points)
+    doses = [parse_pairs([text], "--dose") for text in dose]
+    made = identify_report(
+        open_model(model), experiments_by_dose(base, doses), output, scatter=scatter, relative=not absolute,
+        parameters=parameter or (), profiles=profile or (), log=log,
+    )  # fmt: skip
+    finish(made, out, as_json=as_json)
 
 
 def workflow(out: OutOption = None, strict: StrictFlag = False, as_json: JsonFlag = False) -> None:
