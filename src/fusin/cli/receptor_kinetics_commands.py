@@ -118,13 +118,12 @@ def kinetics(
     )  # fmt: skip
     options = KineticOptions(
         model=choice(model, _MODELS, "--model"), compare=compare, fit=fit, nuclide=nuclide, reference=reference,
-        measured_vb=vb == "auto",
         weights=choice(weights, ("auto", "given", "uniform", "duration", "counts"), "--weights"),
         t_star_min=None if start == "auto" else start, automatic=start == "auto", last_frames=_count(last_frames),
         k2_ref=_positive(k2_ref, "--k2-ref"), plasma_over_blood=_positive(plasma_over_blood, "--plasma-over-blood"),
         parent=choice(parent, ("linear", "hill", "exponential", "power", "none"), "--parent"),
         dispersion_min=_positive(dispersion_s, "--dispersion-s", zero=True) / 60.0, until_min=_positive(until_min, "--until-min"),
-        time_unit=time_unit, unit=unit, scans=tuple(scan or ()), regions=tuple(region or ()),
+        measured_vb=vb == "auto", time_unit=time_unit, unit=unit, scans=tuple(scan or ()), regions=tuple(region or ()),
     )  # fmt: skip
     log = NoticeLog(strict=strict)
     with stages() as progress:

@@ -112,12 +112,13 @@ class RegionKinetics:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class KineticStudy:
-    """All regions of a table."""
+    """All regions of a table, and the options as they were used."""
 
     regions: tuple[RegionKinetics, ...]
     model: str
     weighting: str
     unit: str
+    options: KineticOptions
 
 
 def kinetics_of(tac: Path, blood: Path | None, *, options: KineticOptions, log: NoticeLog) -> KineticStudy:
@@ -169,7 +170,9 @@ def kinetics_of(tac: Path, blood: Path | None, *, options: KineticOptions, log: 
     for one in regions:
         if one.reason:
             log.warning("REGION_NOT_FITTED", f"{one.curve.name}: {one.reason}", where=one.curve.name)
-    return KineticStudy(regions=regions, model=options.model, weighting=weighted[0][2], unit=curves[0].unit)
+    return KineticStudy(
+        regions=regions, model=options.model, weighting=weighted[0][2], unit=curves[0].unit, options=options
+    )
 
 
 def _with_blood(

@@ -102,6 +102,7 @@ def kinetics_report(
     progress("curves", 0, 1)
     found = kinetics_of(tac, blood, options=options, log=log)
     progress("curves", 1, 1)
+    options = found.options
     maps = None
     if images is not None:
         maps = images_of(images, found, options=options, log=log, progress=partial(progress, "voxels"))
