@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -100,6 +101,21 @@ def test_a_mistake_gets_one_sentence(monkeypatch, capsys, folder, arguments, wor
     assert (code, out) == (3, "")
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_a_rare_limit_gets_the_draws_that_it_needs(monkeypatch, capsys, folder):
+    """One lognormal dose: P(A d > L) = p at A = L / (median exp(z sigma)), z of p = 0.001 is 3.0902."""
+    path = folder / "rare.toml"
+    organ = '[[organ]]\nname = "liver"\ndose_gy_per_gbq = 0.71\ndose_gy_per_gbq_u_percent = 25\n'
+    path.write_text(f'nuclide = "Lu-177"\n{organ}', encoding="utf-8")
+    limit = ("--limit", "liver<=30 p=0.001: example")
+    code, out, _ = run(monkeypatch, capsys, path, *limit, "--json")
+    assert code == 0
+    expected = 30.0 / (0.71 * math.exp(3.0902 * math.sqrt(math.log1p(0.25**2))))
+    assert json.loads(out)["activity_gbq"]["Lu-177"]["value"] == pytest.approx(expected, rel=0.035)
+    code, _, err = run(monkeypatch, capsys, path, *limit, "--draws", "20000")
+    assert code == 3
+    assert "at least 30000" in err
 
 
 def test_schedules_are_compared_for_each_organ(monkeypatch, capsys, folder):

@@ -117,6 +117,22 @@ def test_the_same_seed_gives_the_same_draws():
     assert monte_carlo(chain(), seed=4).dose_gy == monte_carlo(chain(), seed=4).dose_gy
 
 
+@pytest.mark.parametrize("link", ["calibration_u", "fit_u", "s_u"])
+def test_one_uncertainty_alone_comes_back_from_the_simulation(link):
+    """The input is log-normal with that coefficient of variation, and so is the dose: 30 % stay 30 %, where the standard
+    deviation over the median would be sqrt(1 + 0.3^2) times as large (JCGM 101, 6.4.4 and the moments of a log-normal)."""
+    none = {
+        "volume_u_relative": 0.0,
+        "recovery": None,
+        "calibration_u": 0.0,
+        "fit_u": 0.0,
+        "s_u": 0.0,
+        "density_u": 0.0,
+    }
+    found = monte_carlo(chain(**none | {link: 0.3}), draws=200_000, seed=5)
+    assert found.u_relative == pytest.approx(0.3, abs=0.003)
+
+
 def test_without_any_uncertainty_the_interval_is_the_dose():
     still = chain(
         volume_u_relative=0.0, recovery=RecoveryCurve(b1_ml=5.0, b2=0.9), calibration_u=0.0, fit_u=0.0, s_u=0.0

@@ -44,7 +44,10 @@ ScanOption = Annotated[
     float | None, typer.Option("--scan-u-percent", help="Standard uncertainty of each scan's activity, for --schedule.")
 ]
 LevelOption = Annotated[float, typer.Option("--level", help="Level of the intervals.")]
-DrawsOption = Annotated[int, typer.Option("--draws", help="Draws of the simulation, 1000 to 1000000.")]
+DrawsOption = Annotated[
+    int | None,
+    typer.Option("--draws", help="Draws of the simulation, 1000 to 1000000; 20000, more for small probabilities."),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the simulation.", min=0)]
 
 _MOST_DRAWS = 1_000_000
@@ -71,7 +74,7 @@ def plan(
     schedule: ScheduleOption = None,
     scan_u_percent: ScanOption = None,
     level: LevelOption = 0.95,
-    draws: DrawsOption = 20000,
+    draws: DrawsOption = None,
     seed: SeedOption = 0,
     strict: StrictFlag = False,
     as_json: JsonFlag = False,
@@ -86,17 +89,18 @@ def plan(
     from fusin.provenance import NoticeLog
     from fusin.report.plan_report import plan_report
 
-    if draws > _MOST_DRAWS:
+    if draws is not None and draws > _MOST_DRAWS:
         raise InputError("--draws", "draws", draws, f"at most {_MOST_DRAWS}")
     fraction(level, "--level")
     nuclides = tuple(nuclide or ()) or (read_study(study, NoticeLog(), nuclide_name=study_nuclide)[0].nuclide,)
     options = PlanOptions(
         nuclides=nuclides, target=target, mixture=mixture, cycles=cycles, marrow=marrow, transplant_day=transplant_day,
-        available_gbq=_available(available or ()), level=level, draws=draws, seed=seed,
+        available_gbq=_available(available or ()), level=level, seed=seed,
+        draws=20_000 if draws is None else draws,
     )  # fmt: skip
     output = plan_report(
         study, options=options, limits_file=limits, limits=tuple(limit or ()), study_nuclide=study_nuclide,
-        schedules=_schedules(schedule or (), scan_u_percent), log=NoticeLog(strict=strict),
+        schedules=_schedules(schedule or (), scan_u_percent), draws_by_limits=draws is None, log=NoticeLog(strict=strict),
     )  # fmt: skip
     finish(output, out, as_json=as_json)
 

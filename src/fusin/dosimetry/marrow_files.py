@@ -7,12 +7,18 @@ from pathlib import Path
 
 from fusin.dosimetry.case_fields import CaseFields, estimate_from, read_case
 from fusin.dosimetry.marrow import NAMED_RMECFF, BloodCurve, MarrowRegion, active_marrow_g, sgouros_ratio
+from fusin.dosimetry.nuclide_exchange import physical_half_life_h
 from fusin.dosimetry.uncertainty import DoseChain, RecoveryCurve, volume_u_relative
 from fusin.errors import InputError, NotComputable
 from fusin.nuclides import nuclide
 from fusin.stats.results import Estimate
 
 __all__ = ["MarrowCase", "read_chains", "read_marrow_case"]
+
+# Evaluations of a decay differ by less; the same share finds mistaken units in S values (organ_energy).
+_MOST_ABSORBED = 1.05
+# People round half-lives.
+_LONGEST = 1.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +50,8 @@ def read_marrow_case(path: Path) -> MarrowCase:
     Raises
     ------
     InputError
-        For a field that is missing, misspelt or impossible; for energies or masses without a source.
+        For a field that is missing, misspelt or impossible; for energies or masses without a source; for more energy than a
+        decay has, and half-lives beyond physical decay.
     """
     case = read_case(path)
     name = nuclide(case.text("nuclide", required=True)).name
@@ -60,11 +67,11 @@ def read_marrow_case(path: Path) -> MarrowCase:
         cross_gy = cross.estimate("dose_gy", zero=True)
         if cross_gy is None:
             raise InputError(cross.where, "dose_gy", "nothing", "the dose from activity elsewhere")
-        cross_t_eff_h = cross.number("t_eff_h", above=0.0)
+        cross_t_eff_h = _half_life(cross, name)
         cross.finish()
     found = MarrowCase(
-        nuclide=name, absorbed_kev=kev, energy_source=source, blood=None if blood is None else _blood(blood),
-        regions=tuple(_region(f) for f in case.tables("region")), cross_gy=cross_gy, cross_t_eff_h=cross_t_eff_h,
+        nuclide=name, absorbed_kev=kev, energy_source=source, blood=None if blood is None else _blood(blood, name),
+        regions=tuple(_region(f, name) for f in case.tables("region")), cross_gy=cross_gy, cross_t_eff_h=cross_t_eff_h,
         residual_day=case.number("residual_day", least=0.0),
     )  # fmt: skip
     case.finish()
@@ -100,10 +107,16 @@ def _energy(fields: CaseFields, name: str) -> tuple[Estimate, str]:
         )
     source = fields.text("source", required=True)
     fields.finish()
-    if kev is not None:
-        return kev, source
-    from fusin.dosimetry.emissions import emissions
+    from fusin.dosimetry.emissions import emissions, known_emitters
 
+    if kev is not None:
+        own = emissions(name) if name in known_emitters() else None
+        if own is not None and not own.missing:
+            all_kev = own.alpha_kev_per_decay + own.electron_kev_per_decay + own.photon_kev_per_decay
+            if (kev.value or 0.0) > _MOST_ABSORBED * all_kev:
+                raise InputError(fields.where, "absorbed_kev", kev.value,
+                                 f"no more energy than {name} emits per decay, {all_kev:.4g} keV")  # fmt: skip
+        return kev, source
     if emissions(name).alphas:
         raise NotComputable(f"energy absorbed per decay of {name}", "a fraction of electrons leaves out its alphas",
                             "absorbed_kev with alphas, from a skeletal model", "ALPHAS_NOT_IN_TABLE")  # fmt: skip
@@ -119,7 +132,7 @@ def _energy(fields: CaseFields, name: str) -> tuple[Estimate, str]:
     ), f"{source}; electrons alone, {total:.1f} keV per decay of {name}"  # fmt: skip
 
 
-def _blood(fields: CaseFields) -> BloodCurve:
+def _blood(fields: CaseFields, name: str) -> BloodCurve:
     per_g, per_ml = fields.estimate("tia_mbq_h_per_g", zero=True), fields.estimate("tia_mbq_h_per_ml", zero=True)
     density = fields.number("density_g_ml", above=0.0)
     if (per_g is None) == (per_ml is None):
@@ -137,7 +150,7 @@ def _blood(fields: CaseFields) -> BloodCurve:
         fields.text("ratio_source", required=True)
     else:
         ratio = sgouros_ratio(fields.needed("hematocrit"), _rmecff(rmecff, fields.where))
-    half_life = fields.number("t_eff_h", above=0.0)
+    half_life = _half_life(fields, name)
     fields.finish()
     if per_g is not None:
         return BloodCurve(tia_mbq_h_per_g=per_g, ratio=ratio, t_eff_h=half_life)
@@ -147,6 +160,15 @@ def _blood(fields: CaseFields) -> BloodCurve:
         high=None if one.high is None else one.high * factor, method=one.method, n=1, level=one.level, note=one.note,
     )  # fmt: skip
     return BloodCurve(tia_mbq_h_per_g=scaled, ratio=ratio, t_eff_h=half_life)
+
+
+def _half_life(fields: CaseFields, name: str) -> float | None:
+    """An effective half-life, which physical decay bounds."""
+    value, physical = fields.number("t_eff_h", above=0.0), physical_half_life_h(name)
+    if value is not None and value > _LONGEST * physical:
+        raise InputError(fields.where, "t_eff_h", value,
+                         f"an effective half-life of at most the {physical:.5g} h of {name}")  # fmt: skip
+    return value
 
 
 def _rmecff(value: object, where: str) -> float:
@@ -159,7 +181,7 @@ def _rmecff(value: object, where: str) -> float:
     )
 
 
-def _region(fields: CaseFields) -> MarrowRegion:
+def _region(fields: CaseFields, nuclide_name: str) -> MarrowRegion:
     tia = fields.estimate("tia_mbq_h", zero=True)
     if tia is None:
         raise InputError(fields.where, "tia_mbq_h", "nothing", "the time-integrated activity of the region")
@@ -171,7 +193,7 @@ def _region(fields: CaseFields) -> MarrowRegion:
     marrow = estimate_from(mass, low=None, high=None, u_percent=fields.number("marrow_u_percent", least=0.0), where=fields.where,
                            field="marrow")  # fmt: skip
     out = MarrowRegion(name=fields.text("name", required=True), tia_mbq_h=tia, marrow_g=marrow,
-                       source=fields.text("source", required=True), t_eff_h=fields.number("t_eff_h", above=0.0))  # fmt: skip
+                       source=fields.text("source", required=True), t_eff_h=_half_life(fields, nuclide_name))  # fmt: skip
     fields.finish()
     return out
 

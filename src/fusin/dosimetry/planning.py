@@ -45,13 +45,13 @@ from fusin.provenance import NoticeLog
 from fusin.stats.checks import normal_quantile
 from fusin.stats.results import Estimate
 
-__all__ = ["Alternative", "Kept", "Limit", "PlanOptions", "PlanResult", "limit_scales", "plan"]
+__all__ = ["Alternative", "Kept", "Limit", "PlanOptions", "PlanResult", "draws_for", "limit_scales", "plan"]
 
 FloatArray = NDArray[np.float64]
 Quantity = Literal["dose", "bed", "eqd2", "residual"]
 QUANTITIES: tuple[Quantity, ...] = ("dose", "bed", "eqd2", "residual")
 _SHARES, _NARROWER = 13, 9
-_FEW = 30
+_FEW, _DRAWS, _MOST_DRAWS = 30, 20_000, 300_000
 _MOST_GY, _GBQ = 1e6, (1e-6, 1e6)
 
 
@@ -138,7 +138,7 @@ class PlanOptions:
     transplant_day: float | None = None
     available_gbq: Mapping[str, float] = field(default_factory=dict)
     level: float = 0.95
-    draws: int = 20000
+    draws: int = _DRAWS
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -278,9 +278,9 @@ def plan(study: Study, limits: Sequence[Limit], options: PlanOptions, *, log: No
     )  # fmt: skip
     _check(limits, options, log)
     draws = draw_study(study, nuclides, draws=options.draws, seed=options.seed, log=log)
-    timed = {o.organ for o in limits if o.quantity != "dose"} | (
-        {options.marrow or ""} if options.transplant_day is not None else set()
-    )
+    timed = [o.organ for o in limits if o.quantity != "dose"]
+    if options.marrow and options.transplant_day is not None:
+        timed.append(options.marrow)
     exchanged = any(n != nuclide(study.nuclide).name for n in nuclides)
     say_half_life_alone(study, names if exchanged else timed, log)
     singles = [_alternative({n: 1.0}, draws, limits, options) for n in nuclides]
@@ -299,6 +299,11 @@ def plan(study: Study, limits: Sequence[Limit], options: PlanOptions, *, log: No
         doses_gy={n: dose_estimate(_dose(draws[n], chosen.activity_gbq), options.level) for n in draws},
         residual_gy=_residual(chosen, draws, options), reason=reason, draws=draws,
     )  # fmt: skip
+
+
+def draws_for(limits: Sequence[Limit]) -> int:
+    """Draws that the probabilities of some limits need: 20000, or up to 300000 where thirty would not pass the rarest."""
+    return min(max([_DRAWS, *map(_draws_of, limits)]), _MOST_DRAWS)
 
 
 def limit_scales(limit: Limit, one: OrganDraws, shares: Mapping[str, float], cycles: int) -> FloatArray:
@@ -327,6 +332,10 @@ def limit_scales(limit: Limit, one: OrganDraws, shares: Mapping[str, float], cyc
     bed = limit.value_gy * (1.0 + 2.0 / alpha_beta if limit.quantity == "eqd2" else 1.0)
     out: FloatArray = 2.0 * bed / (1.0 + np.sqrt(1.0 + 4.0 * factor * bed)) / unit
     return out
+
+
+def _draws_of(limit: Limit) -> int:
+    return math.ceil(_FEW / min(limit.probability, 1.0 - limit.probability) - 1e-6)
 
 
 def _number(value: object) -> bool:
@@ -362,8 +371,8 @@ def _check(limits: Sequence[Limit], options: PlanOptions, log: NoticeLog) -> Non
             log.warning(
                 "LIMIT_WITHOUT_CITATION", f"the limit '{one.text}' has no source: it is yours alone", where="plan"
             )
-        if min(one.probability, 1.0 - one.probability) * options.draws < _FEW:
-            enough = math.ceil(_FEW / min(one.probability, 1.0 - one.probability))
+        enough = _draws_of(one)
+        if options.draws < enough:
             raise InputError(
                 "plan", "draws", options.draws, f"at least {enough} for the probability {one.probability:g}"
             )

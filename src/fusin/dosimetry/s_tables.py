@@ -143,7 +143,8 @@ def joined_tables(tables: Sequence[STable]) -> STable:
         if other.nuclide != first.nuclide:
             raise InputError(other.name, "nuclide", other.nuclide, f"{first.nuclide}, as {first.name} has")
         if [organ_key(t) for t in other.targets] != [organ_key(t) for t in first.targets]:
-            raise InputError(other.name, "targets", f"{len(other.targets)} targets", f"the targets of {first.name}")
+            raise InputError(other.name, "targets", f"{len(other.targets)} targets",
+                             f"the {len(first.targets)} targets of {first.name}: tables of one phantom model")  # fmt: skip
         differs = [
             t for t, m in other.masses_g.items() if t in first.masses_g and abs(m - first.masses_g[t]) > 1e-3 * m
         ]

@@ -196,7 +196,7 @@ class MonteCarlo:
     Attributes
     ----------
     dose_gy : median with the interval of the draws
-    u_relative : standard deviation of the draws over the dose
+    u_relative : standard deviation of the draws over their mean
     draws, seed : of the simulation
     agrees : the first-order uncertainty lies within a tenth of it
     """
@@ -328,7 +328,8 @@ def monte_carlo(
     dose = dose * mass**-chain.s_exponent
     tail = (1.0 - level) / 2.0
     low, middle, high = (float(v) for v in np.quantile(dose, (tail, 0.5, 1.0 - tail)))
-    spread = float(np.std(dose, ddof=1)) / chain.dose_gy
+    # Relative to the mean of the draws, as the log-normal inputs are: one input alone then gives back its own uncertainty.
+    spread = float(np.std(dose, ddof=1)) / float(np.mean(dose))
     first = budget(chain).u_relative
     agrees = abs(first - spread) <= _MOST_APART * max(spread, 1e-12)
     if not agrees and log is not None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fusin.dosimetry.planning import Alternative, Kept, Limit, PlanOptions, PlanResult, plan
+from fusin.dosimetry.planning import Alternative, Kept, Limit, PlanOptions, PlanResult, draws_for, plan
 from fusin.dosimetry.planning_files import parse_limit, read_limits, read_study
 from fusin.dosimetry.planning_front import FrontPoint, pareto_front, target_estimate
 from fusin.provenance import Method, NoticeLog
@@ -74,7 +75,8 @@ _BED = Method("bed", "BED: Dale RG, Br J Radiol 58 (1985) 515-528; Brenner DJ et
 
 def plan_report(
     study: Path, *, options: PlanOptions | None = None, limits_file: Path | None = None, limits: Sequence[str] = (),
-    study_nuclide: str | None = None, schedules: ScheduleOptions | None = None, log: NoticeLog,
+    study_nuclide: str | None = None, schedules: ScheduleOptions | None = None, draws_by_limits: bool = False,
+    log: NoticeLog,
 ) -> JobOutput:  # fmt: skip
     """The activity to give after a pre-therapeutic study.
 
@@ -85,6 +87,7 @@ def plan_report(
     limits_file, limits : further limits, as a file and as lines
     study_nuclide : of a table
     schedules : times of scans whose errors are compared
+    draws_by_limits : as many draws as the probabilities of the limits need, instead of those of the options
     log : receives notices
 
     Raises
@@ -94,7 +97,10 @@ def plan_report(
     """
     measured, own = read_study(study, log, nuclide_name=study_nuclide)
     given = (*own, *(read_limits(limits_file, log) if limits_file else ()), *(parse_limit(t) for t in limits))
-    found = plan(measured, given, options or PlanOptions(nuclides=(measured.nuclide,)), log=log)
+    options = options or PlanOptions(nuclides=(measured.nuclide,))
+    if draws_by_limits:
+        options = replace(options, draws=draws_for(given))
+    found = plan(measured, given, options, log=log)
     front = pareto_front(found)
     rows = schedule_rows(measured, schedules, seed=found.options.seed, log=log) if schedules else ()
     methods = [*_METHODS]
