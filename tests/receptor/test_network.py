@@ -217,3 +217,22 @@ def test_kinetics_without_trafficking_come_to_the_exact_equilibrium():
     held = [found[k][-1] / 6e5 for k in ("C4", "A4", "P4")]
     assert held == pytest.approx(list(exact.occupied), rel=1e-7)
     assert found["R4"][-1] / 6e5 == pytest.approx(float(exact.free_fraction), rel=1e-7)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_two_engines_agree_on_every_shipped_model(name):
+    """Our engine and libRoadRunner, at tight tolerances, to 1e-6 of the greatest value of each column."""
+    pytest.importorskip("roadrunner", reason="needs the extra receptor")
+    from fusin.receptor.engines import Experiment, open_model, run_experiment
+    from fusin.receptor.quantities import parse_pairs, parse_quantity
+
+    asked = Experiment(
+        until=parse_quantity("90min", "t"), points=91, dose=parse_pairs(["CXCL12=30nM"], "d"),
+        block=parse_pairs(["pentixafor=3nM"], "b"), tolerances=Tolerances(relative=1e-11, absolute=1e-13),
+    )  # fmt: skip
+    ours, theirs = (run_experiment(open_model(name, engine=e), asked, log=NoticeLog()) for e in ("scipy", "roadrunner"))
+    shared = [c for c in ours.names if c in theirs.names]
+    assert len(shared) > 30
+    for column in shared:
+        top = np.abs(theirs[column]).max()
+        assert np.max(np.abs(ours[column] - theirs[column])) <= 1e-6 * top, column
