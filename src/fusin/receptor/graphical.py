@@ -93,7 +93,10 @@ def _line(x: FloatArray, y: FloatArray, w: FloatArray) -> tuple[float, float]:
     """(slope, intercept) of weighted least squares."""
     total = float(w.sum())
     mx, my = float((w * x).sum()) / total, float((w * y).sum()) / total
-    slope = float((w * (x - mx) * (y - my)).sum()) / float((w * (x - mx) ** 2).sum())
+    spread = float((w * (x - mx) ** 2).sum())
+    if not spread > 0:
+        return math.nan, math.nan
+    slope = float((w * (x - mx) * (y - my)).sum()) / spread
     return slope, my - slope * mx
 
 
@@ -105,6 +108,8 @@ def _solve(setting: _Setting, activity: FloatArray, used: BoolArray) -> tuple[fl
         design = np.column_stack([setting.area[used], integral])
         root = np.sqrt(w)
         (a, b), *_ = np.linalg.lstsq(design * root[:, None], activity[used] * root, rcond=None)
+        if b == 0.0:
+            return math.nan, math.nan, np.zeros(int(used.sum()))
         return -float(a) / float(b), 1.0 / float(b), np.asarray(activity[used] - design @ np.array([a, b]))
     x, y = _points(setting, activity)
     slope, intercept = _line(x[used], y[used], w)
@@ -148,17 +153,20 @@ def fit_line(
         last_frames, chosen_by = max(min(10, int(usable.sum()) // 2), _FEWEST), "convention"
     else:
         chosen_by = "automatic" if automatic else "given"
-    used = _chosen(setting, activity, usable, t_star_min, last_frames, what)
-    slope, intercept, residuals = _solve(setting, activity, used)
-    if not math.isfinite(slope):
+    # Values of 1e300 overflow when they are squared; the line is then not finite and refused.
+    with np.errstate(all="ignore"):
+        used = _chosen(setting, activity, usable, t_star_min, last_frames, what)
+        slope, intercept, residuals = _solve(setting, activity, used)
+        error = _standard_error(lambda a: _solve(setting, a, used), activity, used, residuals, given)
+        largest = _error(setting, activity, used)
+    if not (math.isfinite(slope) and math.isfinite(error)):
         raise NotComputable(
             f"{LINES[method]} of {what}", "its points give no line", "frames at different times", "LINE_UNDETERMINED"
         )
-    error = _standard_error(lambda a: _solve(setting, a, used), activity, used, residuals, given)
     start = float((mid if frames.start_min is None else frames.start_min)[used][0])
     return GraphicalFit(
         method=method, value=slope, standard_error=error, intercept=intercept, x=x, y=y, used=used, t_star_min=start,
-        largest_error=_error(setting, activity, used), df=int(used.sum()) - 2, chosen=chosen_by,
+        largest_error=largest, df=int(used.sum()) - 2, chosen=chosen_by,
     )  # fmt: skip
 
 
