@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import sys
 
 import pytest
 from reaction_models import LIGAND, MATH, level3, sbml
 
-from fusin.errors import FusinError, InputError, Unsupported
-from fusin.receptor.sbml_read import model_from_sbml, read_model, shipped_models
+from fusin.errors import FusinError, InputError, MissingExtra, Unsupported
+from fusin.receptor.sbml_read import antimony_to_sbml, model_from_sbml, read_model, shipped_models
 
 pytest.importorskip("antimony")
 pytest.importorskip("libsbml")
@@ -108,3 +109,12 @@ def test_damaged_files_never_raise_anything_else(tmp_path):
             assert read.source == "damaged.xml"
     assert sentences
     assert not [s for s in sentences if "\n" in s]
+
+
+@pytest.mark.parametrize(("package", "wheel"), [("libsbml", "python-libsbml"), ("antimony", "antimony")])
+def test_a_missing_package_names_the_extra(monkeypatch, package, wheel):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtra, match=rf"{wheel}: pip install 'fusin\[receptor\]'"):
+        antimony_to_sbml("model m; end", where="m.ant") if package == "antimony" else model_from_sbml(
+            level3(""), where="m.xml"
+        )
