@@ -275,6 +275,8 @@ def test_options_replace_fields_of_the_file(tmp_path):
         ({"tracer": {"kd_nm": [5, 1]}}, "low, high"),
         ({"tracer": {"kd_nm": "2"}}, "a number"),
         ({"tracer": {"kd_nm": True}}, "a number"),
+        ({"tracer": {"kd_nm": 10**400}}, "a number"),
+        ({"tracer": {"weight_kg": 10**400}}, "number"),
         ({"tracer": {"amount_nmol": 30}}, "weight"),
         ({"tracer": {"amount_ug": 30, "weight_kg": 75}}, "molar_mass"),
         ({"tracer": {"amount_ug": 30, "amount_nmol": 3, "weight_kg": 75}}, "one of"),
@@ -317,3 +319,22 @@ def test_ranges_are_drawn_within_their_limits_on_a_log_scale():
 def test_too_few_draws_are_refused():
     with pytest.raises(InputError, match="draws"):
         answers_to(case(), log=NoticeLog(), draws=10)
+
+
+def test_a_number_of_thousands_of_digits_gets_a_sentence(tmp_path):
+    path = tmp_path / "case.toml"
+    path.write_text("hours = [" + "9" * 5000 + "]", encoding="utf-8")
+    with pytest.raises(InputError, match="TOML"):
+        read_case(path, log=NoticeLog())
+
+
+def test_the_decision_of_a_release_counts_and_not_its_expiry(tmp_path):
+    rows = [
+        {"when": "decision", "time": "2026-03-02T09:00:00", "molar_activity_gbq_umol": 10.0},
+        {"when": "expiry", "time": "2026-03-02T12:00:00", "molar_activity_gbq_umol": 1.0},
+    ]
+    path = tmp_path / "release.json"
+    path.write_text(json.dumps({"activities": rows}), encoding="utf-8")
+    assert amount_in_batch(
+        path, log=NoticeLog(), activity_mbq=150.0, nuclide_name="Ga-68"
+    ).peptide_nmol == pytest.approx(15.0)

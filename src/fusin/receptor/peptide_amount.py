@@ -17,6 +17,7 @@ from fusin.decay import decay_factor, elapsed_s
 from fusin.errors import InputError
 from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
+from fusin.tabular.toml_fields import is_finite
 
 __all__ = ["AVOGADRO", "PeptideAmount", "amount_in_batch", "hot_nmol"]
 
@@ -155,7 +156,7 @@ def _document(path: Path) -> Mapping[str, Any]:
 
 
 def _positive(value: Any, where: str, field: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (math.isfinite(value) and value > 0):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not (is_finite(value) and value > 0):
         raise InputError(where, field, value, "a number above 0")
     return float(value)
 
@@ -201,7 +202,7 @@ def _released(
         raise InputError(
             where, missing, "nothing", "the injected activity and the nuclide: a batch is not an injection"
         )
-    row = rows[-1]
+    row = next((r for r in rows if r.get("when") == "decision"), rows[-1])
     # 1 GBq/umol is 1 MBq/nmol.
     molar = _positive(row["molar_activity_gbq_umol"], where, "molar_activity_gbq_umol")
     try:

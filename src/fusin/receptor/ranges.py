@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fusin.errors import InputError
 from fusin.stats.results import Estimate
+from fusin.tabular.toml_fields import is_finite
 
 __all__ = ["Range", "from_draws", "ligand_table", "range_of"]
 
@@ -65,7 +66,7 @@ def range_of(value: Any, where: str, field: str, *, above_zero: bool = True, mos
         For anything else.
     """
     numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    plain = all(isinstance(v, (int, float)) and not isinstance(v, bool) and math.isfinite(v) for v in numbers)
+    plain = all(isinstance(v, (int, float)) and not isinstance(v, bool) and is_finite(v) for v in numbers)
     needed = f"a number {'above' if above_zero else 'of at least'} 0, or two of them as [low, high]"
     if not plain or len(numbers) not in (1, 2):
         raise InputError(where, field, value, needed)

@@ -11,7 +11,7 @@ from typing import Any
 
 from fusin.errors import InputError
 
-__all__ = ["TomlFields", "read_toml", "shown"]
+__all__ = ["TomlFields", "is_finite", "read_toml", "shown"]
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -28,8 +28,17 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
     except UnicodeDecodeError as err:
         raise InputError(path.name, "text", f"byte {err.object[err.start]:#04x} at {err.start}", "UTF-8 text") from err
-    except (tomllib.TOMLDecodeError, RecursionError) as err:
+    except (ValueError, RecursionError) as err:
+        # A number of thousands of digits is a plain ValueError.
         raise InputError(path.name, "TOML", str(err).splitlines()[0], "a readable TOML document") from err
+
+
+def is_finite(value: float) -> bool:
+    """Whether a number fits into a float; an integer of TOML or JSON may have any number of digits."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 class TomlFields:
@@ -65,7 +74,7 @@ class TomlFields:
         value = self.take(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_finite(value):
             raise InputError(self.where, name, shown(value), "a plain number")
         if above is not None and not value > above:
             raise InputError(self.where, name, value, f"a number above {above:g}")
