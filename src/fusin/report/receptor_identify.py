@@ -69,15 +69,7 @@ def identify_report(
     values = _values(opened, parameters)
 
     def predicted(changed: Mapping[str, float]) -> FloatArray:
-        rows = []
-        for experiment in experiments:
-            course = run_experiment(opened, experiment, log=NoticeLog(), changed=changed)
-            for name in outputs:
-                if name not in course.names:
-                    raise InputError("--output", "column", name, "a column of the model")
-                curve = course[name]
-                rows.append(curve[1:] / curve[0] if relative and curve[0] > 0 else curve[1:])
-        return np.concatenate(rows)
+        return _predicted(opened, experiments, outputs, changed, relative=relative)
 
     run_experiment(opened, replace(experiments[0], points=2), log=log)
     found = identifiability(predicted, values, scatter=scatter)
@@ -101,6 +93,26 @@ def identify_report(
         summary=(sentence,), notices=log.notices,
         provenance=provenance_of(() if opened.path is None else (opened.path,), said, _METHODS),
     )  # fmt: skip
+
+
+def _predicted(
+    opened: OpenModel,
+    experiments: Sequence[Experiment],
+    outputs: Sequence[str],
+    changed: Mapping[str, float],
+    *,
+    relative: bool,
+) -> FloatArray:
+    """Data of all experiments in one row, without the start."""
+    rows = []
+    for experiment in experiments:
+        course = run_experiment(opened, experiment, log=NoticeLog(), changed=changed)
+        for name in outputs:
+            if name not in course.names:
+                raise InputError("--output", "column", name, "a column of the model")
+            curve = course[name]
+            rows.append(curve[1:] / curve[0] if relative and curve[0] > 0 else curve[1:])
+    return np.concatenate(rows)
 
 
 def _values(opened: OpenModel, parameters: Sequence[str]) -> dict[str, float]:
