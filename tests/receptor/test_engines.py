@@ -75,6 +75,16 @@ def test_other_parameters_of_a_shipped_model_bring_it_to_rest_first():
     assert course["R4"] == pytest.approx(np.full(46, course["R4"][0]), rel=1e-6)
 
 
+def test_the_rest_of_other_parameters_gives_a_blocker_no_head_start():
+    """A change of 1e-9 in a parameter that the blocker does not know changes nothing, with the rest before it or without."""
+    opened, asked = open_model("cxcr4"), {"dose": ["CXCL12=110nM"], "block": ["pentixafor=5nM"]}
+    plain = run_experiment(opened, experiment(**asked), log=NoticeLog())
+    rested = run_experiment(opened, experiment(**asked, setting=["k_rec_R4=6.9000000069e-5"]), log=NoticeLog())
+    assert rested["C4Bp"] == pytest.approx(plain["C4Bp"], rel=1e-5, abs=1e-3)
+    waited = replace(experiment(**asked), equilibrate=parse_quantity("1h", "--equilibrate"))
+    assert run_experiment(opened, waited, log=NoticeLog())["C4Bp"].max() < 0.9 * plain["C4Bp"].max()
+
+
 def test_a_species_is_dosed_or_blocked_and_not_both(ligand):
     with pytest.raises(InputError, match="--block"):
         run_experiment(ligand, experiment("1 s", dose=["L=1nM"], block=["L=2nM"]), log=NoticeLog())

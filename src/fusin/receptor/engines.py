@@ -147,7 +147,9 @@ def run_experiment(
     if before == 0.0:
         found: TimeCourse = opened.engine.run(changed={**settings, **blocks, **dosed}, **common)
         return found
-    y, p = _equilibrated(opened, {**settings, **blocks}, before, experiment, log)
+    # A rest that nobody asked for must not give a blocker time that the same run without other parameters does not give it.
+    present = blocks if experiment.equilibrate is not None else {}
+    y, p = _equilibrated(opened, {**settings, **present}, before, experiment, log)
     _put(opened.own, {**blocks, **dosed}, y, p)
     rested: TimeCourse = opened.engine.run(start=(y, p), **common)
     return rested

@@ -29,6 +29,7 @@ from fusin.report.plate import (
     text_width,
 )
 from fusin.report.svg import GRID, MUTED
+from fusin.report.table_text import number_text
 
 __all__ = ["Look", "course_figure", "family_figure", "response_figure", "sensitivity_figure"]
 
@@ -118,7 +119,7 @@ def family_figure(found: Scan, column: str, look: Look) -> Figure:
     """Courses of one column for some of the values."""
     picked = sorted({round(i) for i in np.linspace(0, len(found.x) - 1, min(len(SERIES), len(found.x))).tolist()})
     unit = f" {found.span.unit_text}" if found.span.unit_text else ""
-    entries = [Entry(f"{found.x[i]:.3g}{unit}", s) for i, s in zip(picked, SERIES, strict=False)]
+    entries = [Entry(f"{number_text(float(found.x[i]))}{unit}", s) for i, s in zip(picked, SERIES, strict=False)]
     width = DOUBLE_MM * 72 / 25.4
     legend = legend_height(entries, width - 60)
     plate = Plate(
