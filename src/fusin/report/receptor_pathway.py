@@ -17,7 +17,7 @@ from fusin.receptor.peptide_amount import AVOGADRO
 from fusin.receptor.quantities import Quantity, time_in_model, unit_text
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.pathway_figure import PathwayState, pathway_figure
-from fusin.report.plate import Figure, number_label
+from fusin.report.plate import Figure, counted, number_label
 
 __all__ = ["pathway_report"]
 
@@ -60,9 +60,7 @@ def pathway_report(opened: OpenModel, experiment: Experiment, *, at: Quantity | 
     peak = np.max([level.max(axis=0) for level in levels.values()], axis=0)
     notes = _notes(shipped.layers if shipped else "")
     figures = [
-        _figure(
-            graph, name, level[row], peak, minutes=_said_time(float(time[row]), opened), notes=notes, model=opened.name
-        )
+        _figure(graph, name, level[row], peak, minutes=_said_time(float(time[row]), opened), notes=notes, opened=opened)
         for name, level in levels.items()
     ]
     return _output(opened, experiment, graph, levels, row, float(time[row]), figures, notes, log)
@@ -97,7 +95,8 @@ def _moment(at: Quantity | None, opened: OpenModel, end: float) -> float:
 def _said_time(time: float, opened: OpenModel) -> str:
     unit = opened.model.units.get("$time")
     if unit is not None and unit.powers == (("second", 1.0),):
-        return f"{time * unit.factor / 60:g} min"
+        seconds = time * unit.factor
+        return f"{seconds / 60:g} min" if seconds >= 60 else f"{seconds:g} s"
     return f"time {time:g}"
 
 
@@ -108,24 +107,29 @@ def _notes(layers: str) -> tuple[str, ...]:
     return (f"Layers {', '.join(f'{x} ({read_layer(x).title})' for x in relative)}:", f"{RELATIVE}.")
 
 
-def _text(value: float, *, share: bool) -> str:
+def _text(value: float, *, share: bool, unit: str) -> str:
     if share:
         return f"{value:.0%} active"
     size = abs(value)
+    after = f" {unit}" if unit in ("pM", "nM", "uM", "mM") else ""
     if size >= 1000:
-        return number_label(round(value, 2 - int(np.floor(np.log10(size)))), 1.0)
-    return f"{value:.3g}" if size >= 1e-6 else "0"
+        return number_label(round(value, 2 - int(np.floor(np.log10(size)))), 1.0) + after
+    return (f"{value:.3g}" if size >= 1e-6 else "0") + after
 
 
 def _figure(
-    graph: PathwayGraph, name: str, values: Any, peak: Any, *, minutes: str, notes: Sequence[str], model: str
+    graph: PathwayGraph, name: str, values: Any, peak: Any, *, minutes: str, notes: Sequence[str], opened: OpenModel
 ) -> Figure:
     shares = [float(v / p) if p > 0 else 0.0 for v, p in zip(values, peak, strict=True)]
-    texts = [_text(float(v), share=n.switches) for v, n in zip(values, graph.nodes, strict=True)]
-    title = f"{_WORDS[name]}, {minutes}"
+    units = [_unit(opened, n.active[0]) for n in graph.nodes]
+    texts = [_text(float(v), share=n.switches, unit=u) for v, n, u in zip(values, graph.nodes, units, strict=True)]
+    rested = opened.path is None or name != "rest"
+    title = f"{_WORDS[name] if rested else 'As the model stands'}, {minutes}"
+    amounts = " Amounts without a unit are molecules per cell, or relative." if "molecules" in units else ""
     return pathway_figure(
         graph, PathwayState(title, shares, texts), name=f"pathway_{name}", notes=notes,
-        caption=f"{model}: {title.lower()}. Drawn from the reactions of the model; shades run from none to the most in any state.",
+        caption=f"{opened.name}: {title[0].lower()}{title[1:]}. Drawn from the reactions of the model; shades run from none to the "
+        f"most in any state.{amounts}",
     )  # fmt: skip
 
 
@@ -156,7 +160,7 @@ def _output(
     sections = [
         JobSection(name="pathway", title="Pathway", text=tuple(notes), tables=tuple(tables), figures=tuple(figures))
     ]
-    summary = [f"{len(nodes)} nodes and {len(edges)} edges of {opened.name}, drawn in {len(levels)} states."]
+    summary = [f"{len(nodes)} nodes and {len(edges)} edges of {opened.name}, drawn in {counted(len(levels), 'state')}."]
     if records:
         counts = pd.Series([r["status"] for r in records]).value_counts()
         said = "; ".join(f"{n} {status}" for status, n in counts.items())
