@@ -157,6 +157,17 @@ def test_a_half_life_alone_is_said_where_it_matters(tmp_path, limit, nuclides, s
     assert ("SLOWEST_COMPONENT_ALONE" in [n.code for n in log.notices]) is (said and not curve)
 
 
+@pytest.mark.parametrize(("slowest", "said"), [(0.0169, False), (0.0155, False), (0.0125, True), (0.002, True)])
+def test_a_curve_that_contradicts_its_half_life_is_named(slowest, said):
+    organ = StudyOrgan(name="kidneys", dose_gy_per_gbq=log_normal(1.0, 0.1, level=0.95, n=1), absorbed_kev=KEV,
+                       t_eff_h=log_normal(41.0, 0.08, level=0.95, n=1), rates_per_h=(slowest, 0.45),
+                       weights=(1.0, -1.0))  # fmt: skip
+    log = NoticeLog()
+    drawn = draw_study(Study(nuclide=LU, organs=(organ,)), (LU,), draws=1000, seed=0, log=log)["kidneys"]
+    assert ("CURVE_STRETCHED" in [n.code for n in log.notices]) is said
+    assert np.median(drawn.t_eff_h[LU]) == pytest.approx(41.0, rel=0.02)
+
+
 @pytest.mark.parametrize(
     ("curve", "word"),
     [

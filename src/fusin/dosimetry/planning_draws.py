@@ -55,6 +55,8 @@ _SKELETON = ("red_marrow", "cortical_bone", "trabecular_bone")
 _ASYMMETRIC = 1.15
 # A larger share of half-lives beyond physical decay is worth a word.
 _CUT = 0.01
+# Rates and half-lives are written with two digits or more.
+_SAME = 0.98
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +269,7 @@ def _organ(
     rates: dict[str, FloatArray] = {}
     weights = np.asarray(one.weights or (1.0,))
     if half_lives is not None:
+        _say_stretched(one, log)
         drawn = _stretched(one, half_lives)
         rates = {
             name: exchange_rates_per_h(drawn, source, name) if name != source else drawn for name in {*names, source}
@@ -284,6 +287,17 @@ def _organ(
         dose_gy_per_gbq=doses, weights=weights, rates_per_h={n: rates[n] for n in names if rates},
         t_eff_h={n: math.log(2.0) / np.min(rates[n], axis=-1) for n in names if rates},
     )  # fmt: skip
+
+
+def _say_stretched(one: StudyOrgan, log: NoticeLog) -> None:
+    """Name a curve whose slowest half-life is not the organ's."""
+    if not one.rates_per_h or one.t_eff_h is None or one.t_eff_h.low is None or one.t_eff_h.high is None:
+        return
+    slowest = math.log(2.0) / min(one.rates_per_h)
+    if not _SAME * one.t_eff_h.low <= slowest <= one.t_eff_h.high / _SAME:
+        log.warning("CURVE_STRETCHED", f"the slowest part of the curve of {one.name} has a half-life of {slowest:.4g} h, and its "
+                    f"t_eff_h is {one.t_eff_h.value:.4g} h ({one.t_eff_h.low:.4g} to {one.t_eff_h.high:.4g}); the curve was "
+                    "stretched to it", where=one.name, raw=slowest, used=one.t_eff_h.value)  # fmt: skip
 
 
 def _stretched(one: StudyOrgan, half_lives: FloatArray) -> FloatArray:
