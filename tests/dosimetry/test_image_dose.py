@@ -306,3 +306,55 @@ def test_a_mean_of_voxels_that_miss_their_curve_has_no_interval_and_says_why():
     assert one.voxels.mean_gy.low is None
     assert "no interval: the voxels and the curve" in one.voxels.mean_gy.note
     assert "VOXEL_SUM_DIFFERS" in [n.code for n in log]
+
+
+def test_activity_that_rises_outside_of_all_regions_costs_no_voxel_its_dose():
+    # A bladder that fills, or scatter: physical decay beyond the last image bounds it.
+    plain, rising = [concentration(t) for t in TIMES], [concentration(t, rest=0.0) for t in TIMES]
+    outside = ~(KIDNEY.mask() | LESION.mask())
+    for image, value in zip(rising, (0.001, 0.0015, 0.002, 0.003), strict=True):
+        image[outside] = value
+    log = NoticeLog()
+    found = doses(study_of(rising), log=log)
+    assert {n.code for n in log} >= {"REMAINDER_BY_PHYSICAL_DECAY"}
+    assert "NO_VOXEL_DOSE" not in {n.code for n in log}
+    t, a = np.array((0.0, *TIMES)), np.array((0.0, 0.001, 0.0015, 0.002, 0.003))
+    own = (np.trapezoid(a, t) + 0.003 * HALF_LIFE / math.log(2.0)) * np.count_nonzero(outside) * GRID.voxel_volume_ml
+    assert found.voxels.integral.sums[""] == pytest.approx(own, rel=1e-6)
+    one, two = (named(doses(study_of(v)), "kidney").voxels.mean_gy.value for v in (plain, rising))
+    assert two == pytest.approx(one, rel=0.02)
+
+
+def test_a_distributing_image_with_nothing_outside_of_the_regions_gives_nothing_there():
+    values = [concentration(t, rest=0.01 if t == 4.0 else 0.0) for t in TIMES]
+    log = NoticeLog()
+    found = doses(study_of(values), log=log)
+    assert "REMAINDER_WITHOUT_ACTIVITY" in {n.code for n in log}
+    assert found.voxels is not None
+    assert found.voxels.integral.sums["kidney"] == pytest.approx(
+        named(found, "kidney").dose.integral.tia_mbq_h.value, rel=1e-9
+    )
+
+
+@pytest.mark.parametrize(("method", "via"), [("region", "activity"), ("trapezoid", "activity"), ("mono", "dose-rate")])
+def test_voxels_without_a_value_get_no_dose_and_keep_that_of_all_others(method, via):
+    whole = [concentration(t) for t in TIMES]
+    masked = [v.copy() for v in whole]
+    for image in masked[:2]:
+        image[:2] = np.nan
+    log = NoticeLog()
+    options = VoxelOptions(method=method, via=via)
+    found, full = doses(study_of(masked), log=log, voxels=options), doses(study_of(whole), voxels=options)
+    assert "VOXELS_WITHOUT_ACTIVITY_VALUE" in {n.code for n in log}
+    dose = found.voxels.dose.dose.values
+    assert np.isnan(dose[:2]).all()
+    assert np.isfinite(dose[2:]).all()
+    assert np.isnan(found.voxels.tia.values[:2]).all()
+    # What lies in the other slices outside of all regions keeps its activity, and with it nearly its dose.
+    assert dose[4:] == pytest.approx(full.voxels.dose.dose.values[4:], rel=0.02)
+
+
+def test_an_alpha_emitter_says_what_its_dose_assumes():
+    log = NoticeLog()
+    doses(study_of(nuclide="Ac-225"), log=log, voxels=None)
+    assert {"PROGENY_STAYS", "ALPHA_WITHOUT_RBE"} <= {n.code for n in log}

@@ -415,6 +415,26 @@ def test_structure_sets_on_the_ct_are_found_beside_the_images(tmp_path):
     assert same_activities(found.curve, rel=0.02)
 
 
+def test_contours_beyond_the_image_are_measured_whole_and_not_cut_to_it(tmp_path):
+    # Contours of a wider image, which is not in the folder: 5 of the 8 columns of "arm" lie beyond the SPECT.
+    source = nm_study(tmp_path, tags=NM_START)
+    wide = Grid(shape=(*GRID.shape[:2], 40), affine=AFFINE, frame_of_reference_uid=GRID.frame_of_reference_uid)
+    kidney, arm, far = (np.zeros(wide.shape, bool) for _ in range(3))
+    kidney[3:7, 4:8, 5:10], arm[3:7, 4:8, 11:19], far[3:7, 4:8, 30:34] = True, True, True
+    drawn = [Region.from_mask(n, wide, m) for n, m in (("kidney", kidney), ("arm", arm), ("far", far))]
+    header = pydicom.dcmread(sorted(source.glob("*.dcm"))[0], stop_before_pixels=True)
+    write_rtstruct(tmp_path / "rt.dcm", drawn, source=[header])
+    study = read_image_study(source, options=replace(OPTIONS, regions=tmp_path / "rt.dcm"), log=NoticeLog())
+    volumes = {r.name: r.volume_ml for r in study.regions}
+    assert volumes == pytest.approx({r.name: r.volume_ml for r in drawn}, rel=1e-6)
+    log = NoticeLog()
+    assert same_activities(region_curve(study, study.regions[0], log=log).curve)
+    with pytest.raises(NotComputable, match=r"62\.5 % of its outline lies outside of the image"):
+        region_curve(study, study.regions[1], log=log)
+    with pytest.raises(NotComputable, match=r"100\.0 % of its outline lies outside of the image"):
+        region_curve(study, study.regions[2], log=log)
+
+
 def test_series_can_be_named_and_others_are_set_aside_with_their_reason(tmp_path):
     source = nm_study(tmp_path)
     nm_study(tmp_path / "nac", times=(4.0,), tags={**NM_START, "CorrectedImage": ["DECY", "SCAT"]})

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from fusin.dosimetry.biological import bed_estimate, eqd2_estimate
 from fusin.dosimetry.dose_table import MARROW_NAME, RegionDose
 from fusin.dosimetry.dvh import Dvh, dvh
+from fusin.dosimetry.emissions import say_alpha_assumptions
 from fusin.dosimetry.image_points import ImageStudy, RegionNotes
 from fusin.dosimetry.image_regions import RegionTimes, region_curve, study_regions
 from fusin.dosimetry.image_voxels import VoxelOptions, VoxelResult, VoxelSource, bed_map, voxel_histogram, voxel_result
@@ -159,6 +160,7 @@ def image_dose(study: ImageStudy, *, options: ImageDoseOptions, log: NoticeLog) 
             "study", "regions", "none", "a file of regions (--regions), or a SEG or RT Structure Set beside the images"
         )
     _check(study, options)
+    say_alpha_assumptions(study.nuclide, log)
     half_life_h = nuclide_of(study.nuclide).half_life_s / 3600.0
     found: list[RegionImageDose] = []
     first: FusinError | None = None

@@ -37,7 +37,8 @@ from fusin.provenance import NoticeLog
 __all__ = ["RegionShare", "RegionTimes", "region_curve", "region_share", "sphere_recovery", "study_regions"]
 
 # Share of a region that may lie beyond an image without more than a warning, and the recovery below which its loss is named.
-_MOST_OUTSIDE, _LEAST_RECOVERY, _ROUNDING = 0.01, 0.95, 1e-9
+# NIfTI states places to seven digits.
+_MOST_OUTSIDE, _LEAST_RECOVERY, _ROUNDING = 0.01, 0.95, 1e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

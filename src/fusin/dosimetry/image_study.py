@@ -18,6 +18,7 @@ from fusin.dosimetry.quantitative_spect import RecoveryCurve
 from fusin.errors import Ambiguous, InputError, MissingValue, NotComputable
 from fusin.imaging.mask_sources import referenced_series_uid
 from fusin.imaging.masks import read_regions
+from fusin.imaging.rtstruct import StructureSet, read_structure_set
 from fusin.imaging.series import Catalogue
 from fusin.imaging.volume import Grid, Region, Volume
 from fusin.provenance import NoticeLog
@@ -26,6 +27,8 @@ __all__ = ["Found", "assemble", "in_order"]
 
 # Two images that start closer together than this are two reconstructions of one scan.
 _ONE_SCAN_H = 1.0 / 60.0
+# Voxels that a grid grows by at most on each side; contours farther away belong to another patient or frame.
+_MOST_GROWTH = 500
 # Shares of what can be left of the given activity: above is noise and calibration, below is a unit that is wrong by 1000.
 _MOST_OF_GIVEN, _LEAST_OF_GIVEN = 1.15, 1e-3
 
@@ -66,7 +69,7 @@ def in_order(points: Sequence[ImagePoint]) -> tuple[ImagePoint, ...]:
     for first, second in pairwise(ordered):
         if second.time_h - first.time_h < _ONE_SCAN_H:
             raise NotComputable(
-                "one set of images", f"{first.where} and {second.where} were both measured {first.time_h:.2f} h after injection",
+                "one set of images", f"{first.where} and {second.where} have the same time, {first.time_h:.2f} h after injection",
                 "one reconstruction of each scan (--series names those to read)", "IMAGES_AT_SAME_TIME",
             )  # fmt: skip
     return ordered
@@ -196,11 +199,12 @@ def _read(file: Path, grids: Sequence[Grid], log: NoticeLog) -> tuple[Region, ..
     except InputError as err:
         if err.field != "grid":
             raise
+        contours = read_structure_set(Path(err.where))
     refused: InputError | None = None
     for grid in grids:
         own = NoticeLog(strict=log.strict)
         try:
-            regions = read_regions(file, grid=grid, log=own)
+            regions = read_regions(file, grid=_holding(grid, contours), log=own)
         except InputError as err:
             if not err.field.startswith("Frame of Reference"):
                 raise
@@ -213,6 +217,21 @@ def _read(file: Path, grids: Sequence[Grid], log: NoticeLog) -> tuple[Region, ..
         f"the contours of {file.name} lie in a frame of reference of no image ({refused})",
         "images registered to the frame of the contours, or contours drawn on the images", "FRAMES_DIFFER",
     )  # fmt: skip
+
+
+def _holding(grid: Grid, contours: StructureSet) -> Grid:
+    """A grid grown by whole voxels until it holds all contours: what an image cuts off is then seen, not lost."""
+    points = [c.points_mm for roi in contours.rois for c in roi.contours if np.isfinite(c.points_mm).all()]
+    if not points:
+        return grid
+    places = grid.to_index(np.concatenate(points))
+    size = np.array(grid.shape[::-1])
+    low = np.clip(np.floor(places.min(axis=0)), -_MOST_GROWTH, 0).astype(int)
+    high = np.clip(np.ceil(places.max(axis=0)) + 1, size, size + _MOST_GROWTH).astype(int)
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_mm(low.astype(np.float64))
+    columns, rows, slices = (high - low).tolist()
+    return Grid(shape=(slices, rows, columns), affine=affine, frame_of_reference_uid=grid.frame_of_reference_uid)
 
 
 def _one_each(points: Sequence[ImagePoint], files: Sequence[Path], log: NoticeLog) -> tuple[ImagePoint, ...]:

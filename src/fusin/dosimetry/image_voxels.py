@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fusin.dosimetry.dvh import Dvh, dvh, partial_volumes_ml
 from fusin.dosimetry.image_points import ImagePoint, ImageStudy, on_one_grid
@@ -15,6 +16,7 @@ from fusin.dosimetry.image_regions import RegionTimes
 from fusin.dosimetry.priors import Prior, prior_for
 from fusin.dosimetry.time_activity import TimeActivity, time_activity
 from fusin.dosimetry.time_activity_region import IntegrationOptions, RegionIntegral, integrate_region
+from fusin.dosimetry.time_activity_trapezoid import trapezoid
 from fusin.dosimetry.voxel_biology import BED_UNIT, bed_volume
 from fusin.dosimetry.voxel_time import (
     RegionCurve,
@@ -128,7 +130,7 @@ def voxel_result(
     if options.via == "dose-rate" and options.method == "region":
         raise InputError("--via", "choice", "dose-rate with the voxel method region",
                          "--voxel-method trapezoid or mono, because a region's curve distributes activity")  # fmt: skip
-    points = on_one_grid(study.points, log=log)
+    points, unknown = _with_values(on_one_grid(study.points, log=log), log)
     grid = points[0].volume.grid
     outlines = {s.times.name: _outline(study, s, grid, log) for s in sources}
     curves = [RegionCurve(region=outlines[s.times.name], integral=s.integral) for s in sources]
@@ -136,8 +138,9 @@ def voxel_result(
     density = _density(study, grid, options, log)
 
     def dose_of(activity: Volume) -> VoxelDose:
-        return voxel_dose(activity, nuclide=study.nuclide, log=log, electrons=options.electrons, photons=options.photons,
+        done = voxel_dose(activity, nuclide=study.nuclide, log=log, electrons=options.electrons, photons=options.photons,
                           density_g_ml=options.density_g_ml, density=density)  # fmt: skip
+        return replace(done, dose=_without(done.dose, unknown))
 
     def over_time(images: Sequence[ImagePoint]) -> VoxelIntegral:
         return integrate_voxels(images, nuclide=study.nuclide, method=options.method, regions=curves, remainder=remainder,
@@ -147,14 +150,13 @@ def voxel_result(
         points = _recovered(points, sources, outlines, log)
     found = over_time(points)
     if options.via == "activity":
-        return VoxelResult(integral=found, tia=found.tia, dose=dose_of(found.tia), density=density, remainder=remainder,
-                           outlines=outlines)  # fmt: skip
+        return VoxelResult(integral=found, tia=_without(found.tia, unknown), dose=dose_of(found.tia), density=density,
+                           remainder=remainder, outlines=outlines)  # fmt: skip
     rates = [dose_of(p.volume) for p in points]
     total = over_time([replace(p, volume=r.dose) for p, r in zip(points, rates, strict=True)])
     dose = replace(rates[0], dose=total.tia, energy=_mean_shares(points, rates))
-    return VoxelResult(
-        integral=found, tia=found.tia, dose=dose, density=density, remainder=remainder, outlines=outlines
-    )
+    return VoxelResult(integral=found, tia=_without(found.tia, unknown), dose=dose, density=density, remainder=remainder,
+                       outlines=outlines)  # fmt: skip
 
 
 def voxel_histogram(result: VoxelResult, name: str, *, log: NoticeLog) -> Dvh:
@@ -215,6 +217,33 @@ def _outline(study: ImageStudy, source: VoxelSource, grid: Grid, log: NoticeLog)
     return region if parallel else resample_region(region, grid, log)
 
 
+def _with_values(
+    points: Sequence[ImagePoint], log: NoticeLog
+) -> tuple[tuple[ImagePoint, ...], NDArray[np.bool_] | None]:
+    """Images in which voxels without a value hold nothing, and those voxels, which get no dose; None where all have one."""
+    known = [np.isfinite(p.volume.values) for p in points]
+    everywhere = np.logical_and.reduce(known)
+    missing = int(everywhere.size - np.count_nonzero(everywhere))
+    if not missing:
+        return tuple(points), None
+    log.warning("VOXELS_WITHOUT_ACTIVITY_VALUE", f"{missing} of {everywhere.size} voxels have no value in at least one image; they "
+                "get no dose and give none to others", where="voxel dose", raw=missing)  # fmt: skip
+    out = tuple(
+        replace(
+            p, volume=Volume(values=np.where(everywhere, p.volume.values, 0.0), grid=p.volume.grid, unit=p.volume.unit)
+        )
+        for p in points
+    )
+    return out, ~everywhere
+
+
+def _without(volume: Volume, unknown: NDArray[np.bool_] | None) -> Volume:
+    """A map with no value where nothing is known."""
+    if unknown is None:
+        return volume
+    return Volume(values=np.where(unknown, np.nan, volume.values), grid=volume.grid, unit=volume.unit)
+
+
 def _recovered(
     points: Sequence[ImagePoint], sources: Sequence[VoxelSource], outlines: Mapping[str, Region], log: NoticeLog
 ) -> tuple[ImagePoint, ...]:
@@ -270,8 +299,13 @@ def _plain(
                 f"integrated by {words}",
                 where=REMAINDER)  # fmt: skip
     if curve.n > 1:
-        plain = replace(options, model="trapezoid", tail="physical", weights=None)
-        return integrate_region(curve, log, half_life_h=half_life_h, options=plain)
+        # Not by integrate_region, which refuses a rise at the end: physical decay bounds that too, short of more uptake.
+        found = trapezoid(curve, half_life_h=half_life_h, tail="physical", start=options.start)
+        return RegionIntegral(
+            region=curve.region, points=curve, model="trapezoid", tia_mbq_h=found.tia_mbq_h(options.level),
+            tia_u_mbq_h=found.tia_u_mbq_h, extrapolated_fraction=found.tail_fraction, before_fraction=found.head_fraction,
+            drawn=found, parameters={"lambda_tail_per_h": found.tail_rate_per_h},
+        )  # fmt: skip
     rate = math.log(2.0) / half_life_h
     start = float(curve.activity_mbq[0]) * math.exp(rate * float(curve.time_h[0]))
     tia = Estimate(value=start / rate, low=None, high=None, method="physical decay from one image", n=1,

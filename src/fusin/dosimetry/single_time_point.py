@@ -270,7 +270,7 @@ def posterior(points: TimeActivity, prior: Prior, *, half_life_h: float) -> Post
         raise NotComputable(
             f"{points.region}: the maximum a posteriori",
             "the uncertainty of the activities is not stated",
-            "a column uncertainty_mbq, or --uncertainty-percent",
+            "a column uncertainty_mbq, or --uncertainty-percent (of images --random-u-percent)",
             "UNCERTAINTY_MISSING",
         )
     half_lives, weights = _half_lives(prior, half_life_h, points.region)

@@ -331,6 +331,10 @@ def _by_region(
         if not activity > 0:
             if not bool((share.own > 0).any()):
                 continue
+            if not share.name:
+                said = f"the image at {times[at]:g} h, nearest to the mean time of decay, has no activity outside of all regions"
+                log.warning("REMAINDER_WITHOUT_ACTIVITY", f"{said}; voxels there get none", where="voxel integration")
+                continue
             raise NotComputable(f"the integral of the voxels of {name}", f"the image at {times[at]:g} h has no activity in it",
                                 "an image with activity, or another region", "NO_ACTIVITY_IN_REGION")  # fmt: skip
         if not rest > 0:
