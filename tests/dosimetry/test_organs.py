@@ -232,3 +232,10 @@ def test_shown_are_organs_with_activity_and_what_they_make_up():
 
 def test_energy_per_decay_of_an_s_value_is_its_definition():
     assert absorbed_kev(KEV_PER_S_GRAM, 1.0) == pytest.approx(1.0)
+
+
+def test_tables_of_two_phantoms_are_refused_in_these_words():
+    """Two phantoms of OpenDose list other targets: the message has to say that models were mixed, not count targets alone."""
+    other = table(name="female.csv", targets=("kidney_left", "kidney_right", "kidneys", "spleen"))
+    with pytest.raises(InputError, match=r"female\.csv: targets: .* targets of made\.csv: tables of one phantom model"):
+        joined_tables([table(), other])
