@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from fusin.cli import receptor_kinetics_commands, receptor_occupancy_commands, receptor_simulate_commands
+from fusin.cli import (
+    receptor_kinetics_commands,
+    receptor_occupancy_commands,
+    receptor_pbpk_commands,
+    receptor_simulate_commands,
+)
 
 __all__ = ["register"]
 
@@ -21,4 +26,5 @@ def register(app: typer.Typer) -> None:
     receptor_simulate_commands.register(group)
     receptor_kinetics_commands.register(group)
     receptor_occupancy_commands.register(group)
+    receptor_pbpk_commands.register(group)
     app.add_typer(group, name="receptor")
