@@ -298,6 +298,12 @@ def _keys(value: Any) -> set[str]:
             "--profile KD_L_R4 --json",
         ),
         ("receptor", "receptor suv-study --lesions 12 --json"),
+        (
+            "receptor",
+            "receptor pbpk --nuclide Ga-68 --activity-mbq 150 --peptide-nmol 30 --tumour lesion=10 --draws 12 --drug plerixafor "
+            "--ask mass --ask sink --ask drug --ask cxcl12 --json",
+        ),
+        ("receptor", "receptor pbpk fusin-demo/receptor/therapy.toml --draws 4 --patients 4 --out body --json"),
         ("receptor", "receptor models --json"),
         ("receptor", "receptor simulate fusin-demo/receptor/ligand.xml --until 600 --out course.csv --json"),
         (

@@ -45,6 +45,7 @@ from fusin.report import (
     dose_report,
     image_dose_report,
     kinetics_report,
+    pbpk_tables,
     plan_report,
     plan_schedules,
     receptor_simulate_report,
@@ -427,6 +428,37 @@ OUTPUTS = (
         "kinetic frames",
         "`tables/points.csv` of [`fusin receptor kinetics`](receptor.md#fusin-receptor-kinetics): one row per region and frame.",
         kinetics_report.KINETIC_POINT_COLUMNS,
+    ),
+    (
+        "body regions",
+        "`tables/regions.csv` of [`fusin receptor pbpk`](receptor.md#fusin-receptor-pbpk): one row per organ and tumour.",
+        pbpk_tables.BODY_REGION_COLUMNS,
+    ),
+    (
+        "body curves",
+        "`tables/curves.csv` of [`fusin receptor pbpk`](receptor.md#fusin-receptor-pbpk): one row per region and moment.",
+        pbpk_tables.BODY_CURVE_COLUMNS,
+    ),
+    (
+        "body answers",
+        "`tables/mass-rows.csv` of [`fusin receptor pbpk`](receptor.md#fusin-receptor-pbpk): one row per setting and region; "
+        "`sink-rows.csv`, `drug-NAME-rows.csv` and `cxcl12-rows.csv` have the same columns.",
+        pbpk_tables.BODY_RESPONSE_COLUMNS,
+    ),
+    (
+        "body amounts",
+        "`tables/amounts.csv` of [`fusin receptor pbpk`](receptor.md#fusin-receptor-pbpk): one row per amount and region.",
+        pbpk_tables.BODY_AMOUNT_COLUMNS,
+    ),
+    (
+        "body identified",
+        "`tables/identified.csv` of [`fusin receptor pbpk`](receptor.md#fusin-receptor-pbpk): one row per number of the body.",
+        pbpk_tables.BODY_IDENTIFIED_COLUMNS,
+    ),
+    (
+        "body parameters",
+        "`tables/parameters.csv` of [`fusin receptor pbpk`](receptor.md#fusin-receptor-pbpk): one row per number of the body.",
+        pbpk_tables.BODY_PARAMETER_COLUMNS,
     ),
     (
         "SUV study measures",

@@ -217,7 +217,8 @@ def draw_body(spans: Spans, fixed: Mapping[str, float], *, seed: int, number: in
     Parameters
     ----------
     spans : of `open_spans` of pentixafor
-    fixed : parameters that the user states; they stay
+    fixed : parameters that the user states; they stay. Body size, volumes, flow and filtration take their place after the
+        calibration: the SUV are those of other patients, and the difference that these numbers make is a result
     seed, number : the stream of this patient alone
 
     Returns
@@ -239,13 +240,14 @@ def draw_body(spans: Spans, fixed: Mapping[str, float], *, seed: int, number: in
         for name in _PHYSIOLOGY:
             record = records[name]
             values[name] = min(record.high, max(record.low, record.value * record.spread ** rng.standard_normal()))
-        values |= fixed
+        values |= {name: value for name, value in fixed.items() if records[name].status != "measured"}
         keep = [name for name in CALIBRATED if name in fixed]
         targets = [o.median * math.exp(o.log_sd * rng.standard_normal()) for o in ORGAN_SUV]
         least, _, most = CALIBRATION_PEPTIDE_NMOL
         peptide = math.exp(rng.uniform(math.log(least), math.log(most)))
         try:
-            return calibrated(values, targets=targets, keep=keep, peptide_nmol=peptide), attempt
+            found = calibrated(values, targets=targets, keep=keep, peptide_nmol=peptide)
+            return {**found, **fixed}, attempt
         except NotComputable as err:
             if err.code not in ("ORGAN_SUV_OUT_OF_REACH", "INTEGRATION_FAILED"):
                 raise

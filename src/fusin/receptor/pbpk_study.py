@@ -69,15 +69,18 @@ class BodyStudy:
 
 
 def typical_values(case: BodyCase) -> dict[str, float]:
-    """The body whose SUV are the published medians, with what the case states; then the numbers of its ligand."""
+    """The body whose SUV are the published medians, then the numbers of the patient and of the ligand."""
     middle = {k: math.sqrt(low * high) if low > 0 else 0.5 * (low + high) for k, (low, high) in case.stated.items()}
     own = case.ligand == "pentixafor"
     body = {k: v for k, v in middle.items() if own or k not in LIGAND_FIELDS}
-    values = calibrated(defaults("pentixafor", body), keep=[name for name in CALIBRATED if name in body])
+    # Size, volumes, flow and filtration of this patient come after the calibration, which is that of other patients.
+    records = records_for("pentixafor")
+    later = {k: v for k, v in body.items() if records[k].status == "measured"}
+    before = {k: v for k, v in body.items() if k not in later}
+    values = calibrated(defaults("pentixafor", before), keep=[name for name in CALIBRATED if name in before]) | later
     if not own:
-        records = records_for(case.ligand)
         # What binds is the same receptor; affinity and rates are those of pentixafor unless the user states them.
-        values["free_in_plasma"] = records["free_in_plasma"].value
+        values["free_in_plasma"] = records_for(case.ligand)["free_in_plasma"].value
         values |= {k: v for k, v in middle.items() if k in LIGAND_FIELDS}
     return values
 

@@ -34,6 +34,7 @@ _RECEPTOR: dict[str, str] = {
     "simulation": "fusin.report.demo_simulation",
     "kinetics": "fusin.report.demo_kinetics",
     "occupancy": "fusin.report.demo_occupancy",
+    "body": "fusin.report.demo_pbpk",
 }
 
 

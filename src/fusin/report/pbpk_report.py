@@ -27,6 +27,12 @@ from fusin.report.pbpk_tables import (
     BODY_PARAMETER_COLUMNS,
     BODY_REGION_COLUMNS,
     BODY_RESPONSE_COLUMNS,
+    identified_table,
+    limit_table,
+    of_draws,
+    parameter_table,
+    ratio_table,
+    significant,
 )
 from fusin.report.table_text import estimate_text, shown_columns
 from fusin.stats.results import Estimate
@@ -202,20 +208,25 @@ def _answer_sections(found: BodyStudy, amounts: Amounts | None) -> list[JobSecti
         name = key.replace(" ", "-")
         caption = _CAPTIONS.get(key, f"Uptake by {response.x_name} at the injection, over that without it.")
         figures = [response_figure(response, name, caption)]
-        tables = [_table(name, _title(key), response_rows(response), BODY_RESPONSE_COLUMNS,
-                         leave_out=("question", "setting", "measure"), headings={"x": response.x_name, "uptake": _unit(response)})]  # fmt: skip
+        every = _table(
+            f"{name}-rows", f"{_title(key)}: all regions", response_rows(response), BODY_RESPONSE_COLUMNS, on_page=False
+        )
+        tables = [every, ratio_table(name, _title(key), response)]
         if key == "mass" and amounts is not None:
             figures.append(amount_figure(amounts))
-            tables.append(
-                _table("amounts", "Amount of peptide for therapy", _amount_rows(amounts), BODY_AMOUNT_COLUMNS)
-            )
+            tables += [
+                _table(
+                    "amounts",
+                    "Amount of peptide for therapy",
+                    _amount_rows(amounts),
+                    BODY_AMOUNT_COLUMNS,
+                    on_page=False,
+                ),
+                limit_table(amounts),
+            ]
         sections.append(JobSection(name=name, title=_title(key), text=_answer_text(found, key, response), tables=tuple(tables),
                                    figures=tuple(figures)))  # fmt: skip
     return sections
-
-
-def _unit(response: Response) -> str:
-    return "SUV" if response.measure == "suv" else "TIA per activity [h]"
 
 
 def _title(key: str) -> str:
@@ -244,14 +255,12 @@ def _answer_text(found: BodyStudy, key: str, response: Response) -> tuple[str, .
 
 def _crossing(response: Response, name: str, level: float) -> str:
     found = response.crossing(name, level)
-    if found.value is None:
-        return f"more than {response.x[-1]:g}"
-    high = "more than " + f"{response.x[-1]:.4g}" if found.high is None else f"{found.high:.3g}"
-    return (
-        f"{found.value:.3g} ({found.low:.3g} to {high})"
-        if found.low is not None and found.n > 2
-        else f"{found.value:.3g}"
-    )
+    beyond = f"more than {significant(float(response.x[-1]))}"
+    value = beyond if found.value is None else significant(found.value)
+    if found.n <= 2:
+        return value
+    low = beyond if found.low is None else significant(found.low)
+    return f"{value} ({low} to {beyond if found.high is None else significant(found.high)})"
 
 
 def _amount_rows(found: Amounts) -> list[dict[str, Any]]:
@@ -262,18 +271,11 @@ def _amount_rows(found: Amounts) -> list[dict[str, Any]]:
             gy = 1000.0 * found.gy_per_mbq[:, k, found.response.regions.index(name)]
             if np.isfinite(gy).all():
                 rows.append({
-                    "peptide_nmol": x, "region": name, **_of_draws("gy_per_gbq", gy), **_of_draws("allowed_gbq", allowed),
+                    "peptide_nmol": x, "region": name, **of_draws("gy_per_gbq", gy), **of_draws("allowed_gbq", allowed),
                     "limiting": found.limiting[k] if found.limiting else "",
-                    **_of_draws("dose_gy", gy * allowed),
+                    **of_draws("dose_gy", gy * allowed),
                 })  # fmt: skip
     return rows
-
-
-def _of_draws(name: str, values: Any) -> dict[str, float | None]:
-    if not np.isfinite(values).all():
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    low, high = np.percentile(values, [2.5, 97.5]).tolist() if values.size > 2 else (None, None)
-    return {name: float(values[0]), f"{name}_low": low, f"{name}_high": high}
 
 
 def _population_section(found: Population) -> JobSection:
@@ -294,13 +296,21 @@ def _calibration_section(found: BodyStudy) -> JobSection:
         "What keeps its whole range below is not identified by SUV at one moment: KD, rates and receptor number of a patient "
         "cannot be told apart from one scan; the ratio of receptor to KD is known better than either.",
     )
-    tables = (_table("identified", "What organ SUV tell", rows, BODY_IDENTIFIED_COLUMNS),) if rows else ()
+    tables = (
+        (
+            _table("identified", "What organ SUV tell", rows, BODY_IDENTIFIED_COLUMNS, on_page=False),
+            identified_table(rows),
+        )
+        if rows
+        else ()
+    )
     return JobSection(name="calibration", title="Calibration", text=text, tables=tables)
 
 
 def _parameter_section(found: BodyStudy) -> JobSection:
-    return JobSection(name="parameters", title="Parameters",
-                      tables=(_table("parameters", "Parameters", _parameter_rows(found), BODY_PARAMETER_COLUMNS),))  # fmt: skip
+    rows = _parameter_rows(found)
+    tables = (_table("parameters", "Parameters", rows, BODY_PARAMETER_COLUMNS, on_page=False), parameter_table(rows))
+    return JobSection(name="parameters", title="Parameters", tables=tables)
 
 
 def _parameter_rows(found: BodyStudy) -> list[dict[str, Any]]:

@@ -1,7 +1,15 @@
-"""Columns of the tables of a body."""
+"""Columns of the tables of a body, and the tables that its page shows in their place."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
+from fusin.receptor.pbpk_body import ORGANS
+from fusin.receptor.pbpk_questions import Amounts, Response
+from fusin.report.job_output import JobTable
+from fusin.report.table_text import shown_columns
 from fusin.tabular.columns import Column
 
 __all__ = [
@@ -11,6 +19,12 @@ __all__ = [
     "BODY_PARAMETER_COLUMNS",
     "BODY_REGION_COLUMNS",
     "BODY_RESPONSE_COLUMNS",
+    "identified_table",
+    "limit_table",
+    "of_draws",
+    "parameter_table",
+    "ratio_table",
+    "significant",
 ]
 
 
@@ -78,3 +92,78 @@ BODY_PARAMETER_COLUMNS = (
     Column("meaning", "string", "in words"),
     Column("source", "string", "where it comes from"),
 )
+
+
+def significant(value: float) -> str:
+    """Three digits, without an exponent where one is not needed."""
+    if value != 0 and not 1e-4 <= abs(value) < 1e7:
+        return f"{value:.2e}"
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
+def of_draws(name: str, values: Any) -> dict[str, float | None]:
+    """Typical value and the middle 95 % of the bodies; nothing where one of them has no value."""
+    if not np.isfinite(values).all():
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    low, high = np.percentile(values[1:], [2.5, 97.5]).tolist() if values.size > 3 else (None, None)
+    return {name: float(values[0]), f"{name}_low": low, f"{name}_high": high}
+
+
+def _page(name: str, title: str, rows: list[dict[str, Any]]) -> JobTable:
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
+    headings = {str(c): str(c) for c in frame.columns}
+    return JobTable(name=name, title=title, frame=frame, shown=shown_columns(frame, headings=headings))
+
+
+def ratio_table(name: str, title: str, response: Response) -> JobTable:
+    """Ratios of the regions side by side."""
+    tumours = [r for r in response.regions if r not in ORGANS][:2]
+    rows = []
+    for k, x in enumerate(response.x.tolist()):
+        row: dict[str, Any] = {response.x_name: significant(x)}
+        for region in (*tumours, "spleen", "red marrow", "kidneys", "liver"):
+            row |= of_draws(region, response.ratios[:, k, response.regions.index(region)])
+        rows.append(row)
+    return _page(name, f"{title}: uptake over that with {response.reference_text}", rows)
+
+
+def limit_table(found: Amounts) -> JobTable:
+    """By the amount of peptide: the activity that limits allow, what limits, and doses."""
+    names = [n for n in (found.tumour, "kidneys", "red marrow", "liver", "spleen") if n in found.response.regions]
+    rows = []
+    for k, x in enumerate(found.response.x.tolist()):
+        row: dict[str, Any] = {"peptide [nmol]": significant(x)}
+        if found.limiting:
+            row |= {**of_draws("allowed [GBq]", found.activity_mbq[:, k] / 1000.0), "limited by": found.limiting[k]}
+            row |= of_draws(f"{found.tumour} [Gy]", found.tumour_gy[:, k])
+        for name in names:
+            row |= of_draws(f"{name} [Gy/GBq]", 1000.0 * found.gy_per_mbq[:, k, found.response.regions.index(name)])
+        rows.append(row)
+    return _page("amount", "Amount of peptide: doses, and the activity that limits allow", rows)
+
+
+def identified_table(rows: list[dict[str, Any]]) -> JobTable:
+    """What the calibration leaves of each range."""
+    shown = [
+        {
+            "number": one["name"], "unit": one["unit"], "median": significant(one["median"]),
+            "95 % of draws": f"{significant(one['low'])} to {significant(one['high'])}",
+            "range": f"{significant(one['range_low'])} to {significant(one['range_high'])}",
+            "share of range left": f"{one['left']:.2f}", "": one["known"],
+        } for one in rows
+    ]  # fmt: skip
+    return _page("known", "What organ SUV tell", shown)
+
+
+def parameter_table(rows: list[dict[str, Any]]) -> JobTable:
+    """Parameters with their ranges and sources."""
+    shown = [
+        {
+            "parameter": one["parameter"], "value": significant(one["value"]), "unit": one["unit"],
+            "range": f"{significant(one['low'])} to {significant(one['high'])}", "status": one["status"],
+            "meaning": one["meaning"], "source": one["source"],
+        } for one in rows
+    ]  # fmt: skip
+    return _page("parameter", "Parameters", shown)
