@@ -1,14 +1,13 @@
 """PET scanners of rings, and the sinograms that belong to them.
 
-Coordinates are millimetres along the axes of the image, with the middle of the scanner at ``centre_mm``. Crystal k of N on a ring is at
-the angle
-``a = 2 pi k / N + tilt`` at ``(radius sin a, -radius cos a)`` in (x, y), and rings follow each other along z. View v and bin t of a
-sinogram are the line between the crystals::
+Coordinates are millimetres along the axes of the image, with the middle of the scanner at ``centre_mm``. Crystal k of N on a ring
+is at the angle ``a = 2 pi k / N + tilt``, at ``(radius sin a, -radius cos a)`` in (x, y), and rings follow each other along z. View
+v and bin t of a sinogram are the line between the crystals::
 
     first = (v + floor(t / 2)) mod N,   second = (v - floor((t + 1) / 2) + N / 2) mod N,    t = -(bins // 2) ...
 
-so that neighbouring bins interleave two angles and ``t = 0`` passes the axis. A plane of a sinogram holds the pairs of rings (r1, r2),
-of the first and second crystal, with one sum and a ring difference ``r2 - r1`` within its segment.
+so that neighbouring bins interleave two angles and ``t = 0`` passes the axis. A plane of a sinogram holds the pairs of rings
+(r1, r2), of the first and second crystal, with one sum and a ring difference ``r2 - r1`` within its segment.
 
 References
 ----------
@@ -20,6 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,14 +113,15 @@ class CylindricalScanner:
         step = 2.0 * np.pi / self.crystals
         angle = step * np.arange(self.crystals) + np.deg2rad(self.tilt_deg)
         if not self.blocks:
-            return self.radius_mm * np.stack([np.sin(angle), -np.cos(angle)], axis=1)
+            return np.asarray(self.radius_mm * np.stack([np.sin(angle), -np.cos(angle)], axis=1), dtype=np.float64)
         per = self.crystals // self.blocks
         block, inside = np.divmod(np.arange(self.crystals), per)
         middle = step * (per * block + 0.5 * (per - 1)) + np.deg2rad(self.tilt_deg)
         assert self.crystal_pitch_mm is not None
         along = (inside - 0.5 * (per - 1)) * self.crystal_pitch_mm
         normal = np.stack([np.sin(middle), -np.cos(middle)], axis=1)
-        return self.radius_mm * normal + along[:, None] * np.stack([np.cos(middle), np.sin(middle)], axis=1)
+        places = self.radius_mm * normal + along[:, None] * np.stack([np.cos(middle), np.sin(middle)], axis=1)
+        return np.asarray(places, dtype=np.float64)
 
     @cached_property
     def rings_z_mm(self) -> FloatArray:
@@ -164,7 +165,7 @@ class TofBins:
     @property
     def sigma_mm(self) -> float:
         """Standard deviation along the line."""
-        return self.resolution_ps * 0.5 * LIGHT_MM_PER_PS / (2.0 * np.sqrt(2.0 * np.log(2.0)))
+        return float(self.resolution_ps * 0.5 * LIGHT_MM_PER_PS / (2.0 * np.sqrt(2.0 * np.log(2.0))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,7 +345,7 @@ class SinogramGeometry:
     def segment_slices(self) -> tuple[slice, ...]:
         """Where the planes of each segment stand in the last axis of the data."""
         ends = np.cumsum((0, *self.planes_of_segment))
-        return tuple(slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(slice(int(a), int(b)) for a, b in pairwise(ends))
 
     def grid(
         self,
