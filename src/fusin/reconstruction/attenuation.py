@@ -1,0 +1,130 @@
+"""Attenuation maps from CT: Hounsfield numbers to 1/cm, averaged over the voxels of the image.
+
+The map of the CT voxels is averaged over each image voxel, because attenuation along a ray is a sum: the value at the centre of a
+5 mm voxel alone would miss ribs and keep the noise of single CT voxels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from fusin.errors import InputError
+from fusin.imaging.resample import resample
+from fusin.imaging.volume import Grid, Volume
+from fusin.provenance import NoticeLog
+from fusin.reconstruction.attenuation_lines import hounsfield_line
+from fusin.reconstruction.ct_checks import note_ct
+
+__all__ = ["MU_UNIT", "ct_to_mu", "mu_on_grid"]
+
+MU_UNIT = "/cm"
+_HOUNSFIELD = "[hnsf'U]"
+_MOST_SAMPLES = 8
+
+
+def ct_to_mu(
+    ct: Volume, *, energy_kev: float, kvp: float | None, scanner: str = "generic", log: NoticeLog, grid: Grid | None = None
+) -> Volume:  # fmt: skip
+    """Linear attenuation coefficients of a CT at the energy of the photons.
+
+    Parameters
+    ----------
+    ct : in Hounsfield units
+    energy_kev : of the photons, 511 for PET, 208.37 or 112.95 for 177Lu
+    kvp : tube voltage of the CT; None assumes 120 with a notice
+    scanner : name or alias in ``attenuation.toml``
+    log : receives KVP_ASSUMED, NO_LINE_OF_SCANNER, MU_LINE_DERIVED, MU_LINE_LOW_IN_LUNG, and what is doubtful about the CT:
+        CT_WITHOUT_AIR, METAL_IN_CT, CT_TRUNCATED, COUCH_IN_CT; with ``grid`` also CT_SHORTER_THAN_IMAGE
+    grid : of the image; the CT's own without it
+
+    Returns
+    -------
+    Volume
+        [1/cm], float32; the couch stays in it, since photons pass it too.
+
+    Raises
+    ------
+    InputError
+        For a volume in another unit or with gaps, an energy, voltage or scanner that is not in the tables, another frame of
+        reference, and a CT that does not meet the image.
+    """
+    if ct.unit != _HOUNSFIELD:
+        raise InputError("CT", "unit", ct.unit, f"Hounsfield units, {_HOUNSFIELD}")
+    line = hounsfield_line(energy_kev=energy_kev, kvp=kvp, scanner=scanner, log=log)
+    if np.issubdtype(ct.values.dtype, np.floating) and not np.isfinite(ct.values).all():
+        raise InputError(
+            "CT", "values", f"{int((~np.isfinite(ct.values)).sum())} voxels that are no number", "a CT without gaps"
+        )
+    note_ct(ct, log)
+    values = np.empty(ct.shape, dtype=np.float32)
+    for number, plane in enumerate(ct.values):
+        values[number] = line.mu_per_cm(plane)
+    mu = Volume(values=values, grid=ct.grid, unit=MU_UNIT)
+    return mu if grid is None else mu_on_grid(mu, grid, log)
+
+
+def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog) -> Volume:
+    """Mean of an attenuation map over the voxels of another grid.
+
+    Parameters
+    ----------
+    mu : [1/cm]
+    grid : of the image, in the same frame of reference
+    log : receives CT_SHORTER_THAN_IMAGE when slices of the image lie beyond the map; they get 0
+
+    Returns
+    -------
+    Volume
+        [1/cm] on ``grid``; the same object when the grids match.
+
+    Raises
+    ------
+    InputError
+        For another unit, negative values, another frame of reference, or a map that does not meet the image at all.
+    """
+    where = "attenuation map"
+    if mu.unit != MU_UNIT:
+        raise InputError(where, "unit", mu.unit, f"linear attenuation coefficients in 1/cm, {MU_UNIT}")
+    if not np.isfinite(mu.values).all() or (mu.values.size and mu.values.min() < 0):
+        raise InputError(where, "values", float(np.nanmin(mu.values)), "finite coefficients of 0 or more, in 1/cm")
+    mu.grid.require_frame(grid, where)
+    if mu.grid.matches(grid):
+        return mu
+    _note_coverage(mu, grid, log)
+    counts = [_samples(mu.grid, grid, axis) for axis in range(3)]
+    total = np.zeros(grid.shape, dtype=np.float32)
+    for step in np.ndindex(*counts):
+        offset = np.array([(s + 0.5) / n - 0.5 for s, n in zip(step, counts, strict=True)])
+        affine = grid.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ offset
+        shifted = Grid(shape=grid.shape, affine=affine, frame_of_reference_uid=grid.frame_of_reference_uid)
+        total += resample(mu, shifted, fill=0.0).values
+    total /= np.float32(math.prod(counts))
+    frame = grid.frame_of_reference_uid or mu.frame_of_reference_uid
+    return Volume(
+        values=total, grid=Grid(shape=grid.shape, affine=grid.affine, frame_of_reference_uid=frame), unit=MU_UNIT
+    )
+
+
+def _samples(source: Grid, target: Grid, axis: int) -> int:
+    """Points along one axis (column, row, slice) of a target voxel, so that they lie no further apart than source voxels."""
+    step = np.linalg.inv(source.affine[:3, :3]) @ target.affine[:3, axis]
+    return int(np.clip(math.ceil(float(np.abs(step).max()) - 1e-6), 1, _MOST_SAMPLES))
+
+
+def _note_coverage(mu: Volume, grid: Grid, log: NoticeLog) -> None:
+    ones = Volume(values=np.ones(mu.shape, dtype=np.uint8), grid=mu.grid, unit=MU_UNIT)
+    seen = resample(ones, grid, order=0, fill=0).values.any(axis=(1, 2))
+    if not seen.any():
+        raise InputError(
+            "attenuation map", "position", np.round(mu.affine[:3, 3], 1).tolist(), "a CT of the place of the image"
+        )
+    missing = int((~seen).sum())
+    if missing:
+        log.warning(
+            "CT_SHORTER_THAN_IMAGE",
+            f"{missing} of {seen.size} slices of the image lie beyond the CT and are not corrected for attenuation",
+            where="attenuation map", raw=missing, used=0.0,
+        )  # fmt: skip
