@@ -19,6 +19,7 @@ from fusin.cli import (
     generator_commands,
     plan_commands,
     receptor_commands,
+    reconstruct_commands,
     release_commands,
     scan_commands,
     trial_commands,
@@ -50,6 +51,7 @@ assay_commands.register(app)
 dose_commands.register(app)
 plan_commands.register(app)
 receptor_commands.register(app)
+reconstruct_commands.register(app)
 
 
 @app.callback(invoke_without_command=True)

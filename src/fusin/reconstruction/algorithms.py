@@ -34,7 +34,20 @@ from fusin.reconstruction.projector import FloatImage, Projector
 from fusin.reconstruction.stopping import Stopping
 from fusin.reconstruction.subsets import split_views
 
-__all__ = ["Algorithm", "Options", "Reconstruction", "State", "Step", "mlem", "osem", "reconstruct"]
+__all__ = [
+    "Algorithm",
+    "Keep",
+    "Options",
+    "Progress",
+    "Reconstruction",
+    "State",
+    "Step",
+    "forget",
+    "mlem",
+    "osem",
+    "reconstruct",
+    "silent",
+]
 
 Algorithm = Literal["mlem", "osem", "bsrem", "map"]
 
@@ -49,6 +62,7 @@ class Options:
     iterations : passes over all data
     subsets : 1 for ``mlem``
     prior : for ``bsrem`` and ``map``; None for none
+    make_prior : makes the prior once the sensitivity is known, instead of ``prior``
     step, decay : relaxation of ``bsrem``; ``step`` of ``map`` with subsets
     angles_deg : of the views, to spread the subsets; None: views follow each other around the camera
 
@@ -62,6 +76,7 @@ class Options:
     iterations: int = 10
     subsets: int = 1
     prior: RelativeDifference | None = None
+    make_prior: Callable[[Problem], RelativeDifference] | None = None
     step: float = 1.0
     decay: float = 0.1
     angles_deg: ArrayLike | None = None
@@ -75,7 +90,7 @@ class Options:
                 raise InputError("algorithm", name, value, f"a whole number of {least} or more")
         if self.algorithm == "mlem" and self.subsets != 1:
             raise InputError("algorithm", "subsets", self.subsets, "1 for mlem, or the algorithm osem")
-        if self.algorithm in ("mlem", "osem") and self.prior is not None:
+        if self.algorithm in ("mlem", "osem") and not (self.prior is None and self.make_prior is None):
             raise InputError("prior", "algorithm", self.algorithm, "bsrem or map: mlem and osem have no prior")
         for name, low in (("step", np.nextafter(0.0, 1.0)), ("decay", 0.0)):
             value = getattr(self, name)
@@ -179,6 +194,7 @@ def reconstruct(
     log: NoticeLog | None = None,
     progress: Progress = silent,
     keep: Keep = forget,
+    likelihood: bool = True,
 ) -> Reconstruction:
     """Estimate the image whose expected counts explain the measured ones.
 
@@ -192,6 +208,7 @@ def reconstruct(
     log : receives notices
     progress : called after each subset and each iteration
     keep : called with the state after each iteration, and with that at the start
+    likelihood : compute it after each iteration, which takes one more projection of all views
 
     Raises
     ------
@@ -206,8 +223,10 @@ def reconstruct(
     if views % options.subsets:
         log.info("SUBSETS_UNEQUAL", f"{views} views in {options.subsets} subsets: sizes differ by one view")
     problem = make_problem(projector, measured, subsets, log=log)
+    if options.make_prior is not None:
+        options = replace(options, prior=options.make_prior(problem), make_prior=None)
     state = start if isinstance(start, State) else _first(problem, options, start)
-    first, _ = problem.log_likelihood(state.image) if not state.log_likelihood else (state.log_likelihood[0], 0.0)
+    first = problem.log_likelihood(state.image)[0] if likelihood and not state.iteration else None
     keep(state)
     stopped = f"{options.iterations} iterations were asked for"
     while state.iteration < options.iterations:
@@ -215,10 +234,11 @@ def reconstruct(
             stopped = stopping.sentence(state.iteration)
             break
         before = state.image
-        state = _iterate(problem, options, state, progress)
+        image = _iterate(problem, options, state, progress)
+        state = _judged(problem, options, state, image) if likelihood else _unjudged(state, image)
         if stopping is not None:
             state = replace(state, changes=(*state.changes, stopping.metric(state.image, before)))
-        last = state.log_likelihood[-1]
+        last = state.log_likelihood[-1] if likelihood else None
         progress(Step(iteration=state.iteration, iterations=options.iterations, subset=options.subsets,
                       subsets=options.subsets, log_likelihood=last))  # fmt: skip
         keep(state)
@@ -263,7 +283,7 @@ def _em(problem: Problem, image: FloatImage, views: np.ndarray) -> FloatImage:
     return np.asarray(image * factor, dtype=np.float32)
 
 
-def _iterate(problem: Problem, options: Options, state: State, progress: Progress) -> State:
+def _iterate(problem: Problem, options: Options, state: State, progress: Progress) -> FloatImage:
     """One pass over all data."""
 
     def done(subset: int) -> None:
@@ -282,6 +302,15 @@ def _iterate(problem: Problem, options: Options, state: State, progress: Progres
         image = ascend(problem, options.prior, image, delta=state.delta)
     else:
         image = svrg_pass(problem, options.prior, image, step=options.step, delta=state.delta, done=done)
+    return image
+
+
+def _unjudged(state: State, image: FloatImage) -> State:
+    return replace(state, image=image, iteration=state.iteration + 1)
+
+
+def _judged(problem: Problem, options: Options, state: State, image: FloatImage) -> State:
+    """The next state with its likelihood and objective."""
     likelihood, lost = problem.log_likelihood(image)
     value = None if lost > 0 else likelihood
     penalty = 0.0 if options.prior is None else options.prior.beta * options.prior.value(image)

@@ -82,7 +82,8 @@ def bootstrap_counts(
     same = replace(options, iterations=iterations)
     for number in range(replicates):
         rng = np.random.default_rng([seed, number])
-        image = reconstruct(projector, measured.redrawn(rng), options=same, log=NoticeLog()).image.astype(np.float64)
+        replicate = reconstruct(projector, measured.redrawn(rng), options=same, log=NoticeLog(), likelihood=False)
+        image = replicate.image.astype(np.float64)
         away = image - mean
         mean += away / (number + 1)
         square += away * (image - mean)

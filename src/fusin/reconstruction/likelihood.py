@@ -111,7 +111,7 @@ def make_problem(projector: Projector, measured: Measured, subsets: tuple[Views,
     Raises
     ------
     NotComputable
-        ``COUNTS_SHAPE`` where the shapes differ, ``NO_COUNTS`` where nothing was counted beside scatter and randoms.
+        ``COUNTS_SHAPE`` where the shapes differ, ``NO_TRUE_COUNTS`` where nothing was counted beside scatter and randoms.
     """
     if tuple(measured.counts.shape) != tuple(projector.data_shape):
         raise NotComputable(
@@ -127,14 +127,14 @@ def make_problem(projector: Projector, measured: Measured, subsets: tuple[Views,
             f"the image of {measured.name}",
             f"{total:g} counts were measured",
             "counts that the image can give",
-            "NO_COUNTS",
+            "NO_TRUE_COUNTS",
         )
     if additive >= total:
         raise NotComputable(
             f"the image of {measured.name}",
             f"{additive:g} counts of scatter and randoms are expected and {total:g} were measured",
             "a scatter estimate below the counts: check the windows and their widths",
-            "NO_COUNTS",
+            "NO_TRUE_COUNTS",
         )
     measured = _within_reach(projector, measured, sensitivity, subsets, log)
     unit = (total - additive) / float(sensitivity.sum(dtype=np.float64))
