@@ -177,9 +177,10 @@ def _note_lung(line: HounsfieldLine, log: NoticeLog) -> None:
     physical = mass_attenuation_cm2_g("water", line.energy_kev) * (1.0 + _LUNG_HU / 1000.0)
     change = found / physical - 1.0
     if abs(change) > _LUNG_TOLERANCE:
+        scanner = _table()["scanner"][line.scanner]
         log.warning(
             "MU_LINE_LOW_IN_LUNG",
-            f"the published line of {_table()['scanner'][line.scanner]} gives {found:.4f} 1/cm at {_LUNG_HU:g} HU, {100 * change:+.0f} % "
+            f"the published line of {scanner} gives {found:.4f} 1/cm at {_LUNG_HU:g} HU, {100 * change:+.0f} % "
             f"of what lung of that density has by XCOM ({physical:.4f}); the line of the scanner 'generic' passes through it",
             where=WHERE, raw=found, used=found,
         )  # fmt: skip

@@ -47,7 +47,8 @@ def note_ct(ct: Volume, log: NoticeLog) -> None:
             f"{metal_ml:.1f} mL lie above {METAL_HU} HU; no line holds for metal, and its streaks reach into the tissue around it",
             where="CT", raw=round(metal_ml, 2),
         )  # fmt: skip
-    steps = tuple(max(1, round(_COARSE_MM / s)) for s in ct.spacing_mm[::-1])
+    along, down, across = (max(1, round(_COARSE_MM / s)) for s in ct.spacing_mm[::-1])
+    steps = (along, down, across)
     coarse = ct.values[:: steps[0], :: steps[1], :: steps[2]]
     voxel_ml = ct.voxel_volume_ml * math.prod(steps)
     body = _body(coarse)
