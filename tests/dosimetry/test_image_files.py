@@ -435,6 +435,24 @@ def test_contours_beyond_the_image_are_measured_whole_and_not_cut_to_it(tmp_path
         region_curve(study, study.regions[2], log=log)
 
 
+def test_a_small_lesion_outlined_elsewhere_keeps_its_volume_on_a_coarse_image(tmp_path):
+    # Circles of a sphere of 2 mL every 2 mm, as on a CT that is not in the folder; the SPECT has voxels of 4.8 mm.
+    source = nm_study(tmp_path, tags=NM_START)
+    fine = Grid(shape=(40, 60, 60), affine=np.diag([1.0, 1.0, 2.0, 1.0]) + np.pad([[-30.0], [-30.0], [101.0]], ((0, 1), (3, 0))),
+                frame_of_reference_uid=GRID.frame_of_reference_uid)  # fmt: skip
+    header = pydicom.dcmread(sorted(source.glob("*.dcm"))[0], stop_before_pixels=True)
+    # Whole voxels of the SPECT would make 17 % less of it.
+    middle, radius = np.array([-1.3, 2.2, 119.9]), np.cbrt(3.0 * 2000.0 / (4.0 * np.pi))
+    slices, rows, columns = np.indices(fine.shape)
+    away = np.linalg.norm(fine.to_mm(np.stack([columns, rows, slices], axis=-1)) - middle, axis=-1)
+    drawn = Region.from_mask("lesion", fine, away <= radius)
+    write_rtstruct(tmp_path / "rt.dcm", [drawn], source=[header])
+    log = NoticeLog()
+    (lesion,) = read_image_study(source, options=replace(OPTIONS, regions=tmp_path / "rt.dcm"), log=log).regions
+    assert lesion.volume_ml == pytest.approx(drawn.volume_ml, rel=0.03)
+    assert "CONTOUR_SPARSE" not in {n.code for n in log}
+
+
 def test_series_can_be_named_and_others_are_set_aside_with_their_reason(tmp_path):
     source = nm_study(tmp_path)
     nm_study(tmp_path / "nac", times=(4.0,), tags={**NM_START, "CorrectedImage": ["DECY", "SCAT"]})

@@ -18,6 +18,7 @@ from fusin.dosimetry.quantitative_spect import RecoveryCurve
 from fusin.errors import Ambiguous, InputError, MissingValue, NotComputable
 from fusin.imaging.mask_sources import referenced_series_uid
 from fusin.imaging.masks import read_regions
+from fusin.imaging.rasterise import plane_spacing_of
 from fusin.imaging.rtstruct import StructureSet, read_structure_set
 from fusin.imaging.series import Catalogue
 from fusin.imaging.volume import Grid, Region, Volume
@@ -29,6 +30,8 @@ __all__ = ["Found", "assemble", "in_order"]
 _ONE_SCAN_H = 1.0 / 60.0
 # Voxels that a grid grows by at most on each side; contours farther away belong to another patient or frame.
 _MOST_GROWTH = 500
+# By its centre alone a voxel of 5 mm counts or not: 9 % (standard deviation) of the volume of 2 mL, 1.5 % at 1.6 mm.
+_FINE_MM, _THICKEST_MM = 2.0, 10.0
 # Shares of what can be left of the given activity: above is noise and calibration, below is a unit that is wrong by 1000.
 _MOST_OF_GIVEN, _LEAST_OF_GIVEN = 1.15, 1e-3
 
@@ -69,7 +72,7 @@ def in_order(points: Sequence[ImagePoint]) -> tuple[ImagePoint, ...]:
     for first, second in pairwise(ordered):
         if second.time_h - first.time_h < _ONE_SCAN_H:
             raise NotComputable(
-                "one set of images", f"{first.where} and {second.where} have the same time, {first.time_h:.2f} h after injection",
+                "one set of images", f"{first.where} and {second.where} both have one time, {first.time_h:.2f} h after injection",
                 "one reconstruction of each scan (--series names those to read)", "IMAGES_AT_SAME_TIME",
             )  # fmt: skip
     return ordered
@@ -210,7 +213,9 @@ def _read(file: Path, grids: Sequence[Grid], log: NoticeLog) -> tuple[Region, ..
                 raise
             refused = refused or err
             continue
-        log.extend(own)
+        # Slices that were split have no contour of their own; sparse is only what is so on the image itself.
+        fine = "CONTOUR_SPARSE" if _parts(grid, contours) != (1, 1, 1) else ""
+        log.extend(n for n in own if n.code != fine)
         return regions
     raise NotComputable(
         "the activity of regions",
@@ -220,7 +225,7 @@ def _read(file: Path, grids: Sequence[Grid], log: NoticeLog) -> tuple[Region, ..
 
 
 def _holding(grid: Grid, contours: StructureSet) -> Grid:
-    """A grid grown by whole voxels until it holds all contours: what an image cuts off is then seen, not lost."""
+    """A grid grown by whole voxels until it holds all contours, in fine parts: what an image cuts off is seen, not lost."""
     points = [c.points_mm for roi in contours.rois for c in roi.contours if np.isfinite(c.points_mm).all()]
     if not points:
         return grid
@@ -228,10 +233,22 @@ def _holding(grid: Grid, contours: StructureSet) -> Grid:
     size = np.array(grid.shape[::-1])
     low = np.clip(np.floor(places.min(axis=0)), -_MOST_GROWTH, 0).astype(int)
     high = np.clip(np.ceil(places.max(axis=0)) + 1, size, size + _MOST_GROWTH).astype(int)
+    parts = np.array(_parts(grid, contours))
     affine = grid.affine.copy()
-    affine[:3, 3] = grid.to_mm(low.astype(np.float64))
-    columns, rows, slices = (high - low).tolist()
+    affine[:3, :3] /= parts
+    affine[:3, 3] = grid.to_mm(low - 0.5 + 0.5 / parts)
+    columns, rows, slices = ((high - low) * parts).tolist()
     return Grid(shape=(slices, rows, columns), affine=affine, frame_of_reference_uid=grid.frame_of_reference_uid)
+
+
+def _parts(grid: Grid, contours: StructureSet) -> tuple[int, int, int]:
+    """Parts of each (column, row, slice) in which contours are filled; one where only a slice says how thick a contour is."""
+    gaps = [roi.plane_spacing_mm or plane_spacing_of(roi.contours) for roi in contours.rois]
+    if not any(gap is not None and gap <= _THICKEST_MM for gap in gaps):
+        return 1, 1, 1
+    lengths = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    columns, rows, slices = np.maximum(np.ceil(lengths / _FINE_MM - 1e-6), 1).astype(int).tolist()
+    return columns, rows, slices
 
 
 def _one_each(points: Sequence[ImagePoint], files: Sequence[Path], log: NoticeLog) -> tuple[ImagePoint, ...]:
