@@ -191,7 +191,7 @@ class BodyCurves:
 
 def simulate_body(
     values: Mapping[str, float], given: Sequence[Administration], times_min: Sequence[float] | FloatArray, *,
-    tumours: Sequence[Tumour] = (), competition: Sequence[Competition] = (), relative: float = 1e-7,
+    tumours: Sequence[Tumour] = (), competition: Sequence[Competition] = (), relative: float = 1e-8,
 ) -> BodyCurves:  # fmt: skip
     """Run one patient.
 

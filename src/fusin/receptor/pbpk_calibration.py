@@ -67,10 +67,10 @@ class OrganSuv:
     widths: float
     source: str
 
-    @property
-    def log_sd(self) -> float:
-        """Standard deviation of its logarithm, from the expected range of as many normal numbers."""
-        return math.log(self.high / self.low) / self.widths
+    def at(self, z: float) -> float:
+        """SUV at a standard normal number: log-normal to either side of the median, each as wide as its half of the range."""
+        limit = self.low if z < 0 else self.high
+        return self.median * math.exp(abs(z) * 2.0 / self.widths * math.log(limit / self.median))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready mapping."""
@@ -211,8 +211,8 @@ def open_spans(ligand: str, stated: Spans | None = None) -> dict[str, tuple[floa
 def draw_body(spans: Spans, fixed: Mapping[str, float], *, seed: int, number: int) -> tuple[dict[str, float], int]:
     """One patient whose organ SUV are drawn from the published distribution.
 
-    What is open is drawn log-uniform within its range; body size, volumes, flow and filtration by their spreads; organ SUV
-    log-normal; peptide of the scan log-uniform; then the body is calibrated. A draw without a solution is drawn again.
+    What is open is drawn log-uniform within its range; body size, volumes, flow and filtration by their spreads; SUV
+    log-normal to either side of the median; peptide of the scan log-uniform; then the body is calibrated. A draw without a solution is drawn again.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def draw_body(spans: Spans, fixed: Mapping[str, float], *, seed: int, number: in
             values[name] = min(record.high, max(record.low, record.value * record.spread ** rng.standard_normal()))
         values |= {name: value for name, value in fixed.items() if records[name].status != "measured"}
         keep = [name for name in CALIBRATED if name in fixed]
-        targets = [o.median * math.exp(o.log_sd * rng.standard_normal()) for o in ORGAN_SUV]
+        targets = [o.at(float(rng.standard_normal())) for o in ORGAN_SUV]
         least, _, most = CALIBRATION_PEPTIDE_NMOL
         peptide = math.exp(rng.uniform(math.log(least), math.log(most)))
         try:

@@ -15,7 +15,7 @@ from fusin.receptor.blocking import Drug, drug_by_name
 from fusin.receptor.pbpk import Administration, constant_competitor, drug_on_board, hot_nmol
 from fusin.receptor.pbpk_body import Tumour
 from fusin.receptor.pbpk_calibration import REFERENCE_LESION
-from fusin.receptor.pbpk_parameters import CALIBRATED, LIGANDS, defaults, records_for
+from fusin.receptor.pbpk_parameters import CALIBRATED, LIGAND_FIELDS, LIGANDS, defaults, records_for
 from fusin.receptor.pbpk_system import Competition
 from fusin.receptor.ranges import range_of
 from fusin.tabular.toml_fields import TomlFields, read_toml
@@ -221,12 +221,13 @@ def _stated(value: Any, ligand: str, where: str, log: NoticeLog) -> dict[str, tu
         span = range_of(number, where, name, above_zero=False)
         defaults(ligand, {name: span.low})
         defaults(ligand, {name: span.high})
-        if span.low < span.high and (span.low == 0 or name in CALIBRATED or records[name].status == "measured"):
+        found_by_calibration = name in CALIBRATED and (ligand == "pentixafor" or name not in LIGAND_FIELDS)
+        if span.low < span.high and (span.low == 0 or found_by_calibration or records[name].status == "measured"):
             raise InputError(
                 where, name, number, "one number: a range is drawn from for what the calibration leaves open"
             )
         found[name] = (span.low, span.high)
-        if name in CALIBRATED:
+        if found_by_calibration:
             log.info("CALIBRATED_NUMBER_STATED", f"{name} is stated and not calibrated", where=where, used=span.value)
         elif not records[name].low <= span.low or not span.high <= records[name].high:
             usual = f"{records[name].low:g} to {records[name].high:g} {records[name].unit}"

@@ -242,7 +242,7 @@ class Course:
 
 def run(
     system: PoolSystem, gives: Sequence[Give], times_min: Sequence[float] | FloatArray, *,
-    competition: Sequence[Competition] = (), relative: float = 1e-7, absolute: float = 1e-9,
+    competition: Sequence[Competition] = (), relative: float = 1e-8, absolute: float = 1e-11,
 ) -> Course:  # fmt: skip
     """Integrate the equations with the compiled method.
 
