@@ -11,6 +11,7 @@ import io
 import json
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
@@ -251,9 +252,10 @@ def read_population(path: Path, setup: Setup) -> Population:
     """
     needed = "a file that fusin receptor pbpk --patients has written"
     try:
-        with np.load(path, allow_pickle=False) as data:
+        # From memory: of a broken archive numpy leaves the file open.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as data:
             arrays: dict[str, Any] = {name: data[name] for name in data.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as err:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, KeyError, AttributeError, TypeError) as err:
         raise InputError(path.name, "file", type(err).__name__, needed) from err
     blank = _empty(setup, 1)
     if str(arrays.get("format")) != _FORMAT:
@@ -262,7 +264,9 @@ def read_population(path: Path, setup: Setup) -> Population:
         raise InputError(
             path.name, "settings", "those of another case", "the same case, options and seed, or another folder"
         )
-    n = arrays["done"].shape[0]
+    if not {"done", "suv", "tia_h", "parameters"} <= set(arrays):
+        raise InputError(path.name, "arrays", ", ".join(sorted(arrays)), needed)
+    n = arrays["done"].size
     if arrays["suv"].shape != (n, *blank.suv.shape[1:]) or arrays["parameters"].shape != (n, len(blank.names)):
         raise InputError(path.name, "arrays", str(arrays["suv"].shape), needed)
     return Population(setup=setup, names=blank.names, parameters=arrays["parameters"], suv=arrays["suv"],
