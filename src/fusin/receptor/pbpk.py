@@ -162,9 +162,12 @@ class BodyCurves:
         return np.asarray(self.course.region_hot(region) * 1e-9 * _AVOGADRO * rate / 1e6)
 
     def suv(self, region: str) -> FloatArray:
-        """Standardised uptake value of a region: decay-corrected activity per volume over that given per weight."""
-        given = self.course.given_hot_nmol * np.exp(-self.course.system.decay_per_min * self.time_min)
-        share = self.course.region_hot(region) / given
+        """Standardised uptake value of a region: activity per volume over what decay leaves of that given, per weight.
+
+        Zero before anything is given.
+        """
+        given = self.course.hot_left()
+        share = np.divide(self.course.region_hot(region), given, out=np.zeros_like(given), where=given > 0)
         return np.asarray(share * self.values["weight_kg"] / self.volumes_l[region])
 
     def suv_at(self, region: str, time_min: float) -> float:

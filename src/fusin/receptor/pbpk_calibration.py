@@ -211,8 +211,9 @@ def open_spans(ligand: str, stated: Spans | None = None) -> dict[str, tuple[floa
 def draw_body(spans: Spans, fixed: Mapping[str, float], *, seed: int, number: int) -> tuple[dict[str, float], int]:
     """One patient whose organ SUV are drawn from the published distribution.
 
-    What is open is drawn log-uniform within its range; body size, volumes, flow and filtration by their spreads; SUV
-    log-normal to either side of the median; peptide of the scan log-uniform; then the body is calibrated. A draw without a solution is drawn again.
+    What is open is drawn log-uniform within its range; body size, volumes, flow and filtration by their spreads; SUV log-normal
+    to either side of their medians; peptide of the scan log-uniform; then the body is calibrated. A draw without a solution is
+    drawn again.
 
     Parameters
     ----------

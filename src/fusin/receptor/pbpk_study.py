@@ -29,11 +29,13 @@ from fusin.receptor.pbpk_questions import (
 )
 from fusin.stats.results import Estimate
 
-__all__ = ["BodyStudy", "setup_of", "study_body", "typical_values"]
+__all__ = ["BodyStudy", "sampling_times", "setup_of", "study_body", "typical_values"]
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 CURVE_POINTS = 97
+_PET_MIN = (5.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0)
+_THERAPY_MIN = (60.0, 240.0, 1440.0, 2880.0, 4320.0, 5760.0, 10080.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,6 +68,12 @@ class BodyStudy:
     def bands(self, region: str, percentiles: Sequence[float]) -> FloatArray:
         """Percentiles of the SUV of drawn bodies, (percentiles, times)."""
         return np.asarray(np.percentile([c.suv(region) for c in self.drawn], percentiles, axis=0))
+
+
+def sampling_times(case: BodyCase) -> list[float]:
+    """Moments after the first injection at which a patient would be imaged [min]."""
+    until = 60.0 * case.until_h
+    return [t for t in (_PET_MIN if until <= 360.0 else _THERAPY_MIN) if t <= until] or [until]
 
 
 def typical_values(case: BodyCase) -> dict[str, float]:
@@ -116,7 +124,7 @@ def study_body(
     if not 0 <= draws <= 10_000:
         raise InputError("--draws", "number", draws, "from 0 to 10000; more are patients, --patients")
     notices = log if log is not None else NoticeLog()
-    times = np.unique(np.append(output_times(60.0 * case.until_h, CURVE_POINTS), case.at_min))
+    times = np.unique([*output_times(60.0 * case.until_h, CURVE_POINTS), case.at_min, *sampling_times(case)])
     setup = setup_of(case, times, seed)
     typical = (typical_values(case), case.tumours)
     bodies = draw_bodies(setup, typical, draws, progress=progress)

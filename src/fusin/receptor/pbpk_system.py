@@ -49,6 +49,22 @@ class Give:
             if not np.isfinite(value) or (value < 0 and name != "time_min"):
                 raise InputError("administration", name, float(value), "a finite number of at least 0")
 
+    def hot_left(self, time_min: FloatArray, decay_per_min: float) -> FloatArray:
+        """Of the hot ligand that is given by each moment, what decay leaves [nmol]."""
+        after = np.maximum(np.asarray(time_min, dtype=np.float64) - self.time_min, 0.0)
+        begun = np.asarray(time_min) >= self.time_min
+        if self.duration_min == 0:
+            return np.asarray(np.where(begun, self.hot_nmol * np.exp(-decay_per_min * after), 0.0))
+        within = np.minimum(after, self.duration_min)
+        grown = -np.expm1(-decay_per_min * within) / decay_per_min if decay_per_min > 0 else within
+        return np.asarray(self.hot_nmol / self.duration_min * grown * np.exp(-decay_per_min * (after - within)))
+
+    def given_by(self, time_min: float) -> float:
+        """Hot and cold ligand that is given by a moment [nmol]."""
+        after = time_min - self.time_min
+        share = min(after / self.duration_min, 1.0) if self.duration_min > 0 else 1.0
+        return (self.hot_nmol + self.cold_nmol) * share if after >= 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Competition:
@@ -179,7 +195,7 @@ class Course:
     system : that was run
     time_min : (times,)
     state : (times, states)
-    given_hot_nmol, given_cold_nmol : sums of what was given
+    gives : what was given
     competition : competitors that were on board
     steps : of the integration
     """
@@ -187,10 +203,18 @@ class Course:
     system: PoolSystem
     time_min: FloatArray
     state: FloatArray
-    given_hot_nmol: float
-    given_cold_nmol: float
+    gives: tuple[Give, ...]
     competition: tuple[Competition, ...]
     steps: int
+
+    @property
+    def given_hot_nmol(self) -> float:
+        """Hot ligand that was given until the last moment."""
+        return sum(g.hot_nmol for g in self.gives if g.time_min <= self.time_min[-1])
+
+    def hot_left(self) -> FloatArray:
+        """What decay leaves of the hot ligand that was given, wherever it is [nmol]."""
+        return np.asarray(sum(g.hot_left(self.time_min, self.system.decay_per_min) for g in self.gives))
 
     def hot(self, pool: str) -> FloatArray:
         """Hot amount of a pool [nmol]."""
@@ -223,18 +247,15 @@ class Course:
     def balances(self) -> dict[str, float]:
         """Largest relative errors of mass, of decay and of receptor.
 
-        Ligand that was given equals hot and cold of all pools, excreted ones included. Hot that was given at one moment equals
-        hot of all pools times what decay took. Free receptor is never negative.
+        Ligand that was given equals hot and cold of all pools, excreted ones included. Hot of all pools equals what
+        decay leaves of the hot that was given. Free receptor is never negative.
         """
         n = len(self.system.pools)
-        last = self.state[-1]
-        given = self.given_hot_nmol + self.given_cold_nmol
-        mass = abs(float(last[: 2 * n].sum()) - given) / given
-        found = {"mass": mass}
+        given = sum(g.given_by(float(self.time_min[-1])) for g in self.gives)
+        found = {"mass": abs(float(self.state[-1, : 2 * n].sum()) - given) / given}
         if self.given_hot_nmol > 0 and self.system.decay_per_min > 0:
             present = self.state[:, :n].sum(axis=1)
-            expected = self.given_hot_nmol * np.exp(-self.system.decay_per_min * self.time_min)
-            found["decay"] = float(np.max(np.abs(present - expected)) / self.given_hot_nmol)
+            found["decay"] = float(np.max(np.abs(present - self.hot_left())) / self.given_hot_nmol)
         least = [float(np.max(self.occupied(name))) for name in self.system.site_names]
         found["receptor"] = max(0.0, max(least, default=0.0) - 1.0)
         return found
@@ -304,11 +325,9 @@ def run(
         kept[inside] = course[: inside.size]
         steps, at = steps + done, end
     kept[times == at] = state
-    given = [g for g in gives if g.time_min <= times[-1]]
     return Course(
-        system=system, time_min=times, state=kept, given_hot_nmol=sum(g.hot_nmol for g in given),
-        given_cold_nmol=sum(g.cold_nmol for g in given), competition=tuple(competition), steps=steps,
-    )  # fmt: skip
+        system=system, time_min=times, state=kept, gives=tuple(gives), competition=tuple(competition), steps=steps
+    )
 
 
 def _breaks(gives: Sequence[Give], competition: Sequence[Competition], start: float, end: float) -> list[float]:

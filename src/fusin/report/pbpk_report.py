@@ -17,7 +17,7 @@ from fusin.receptor.pbpk_case import BodyCase
 from fusin.receptor.pbpk_parameters import CALIBRATED, records_for
 from fusin.receptor.pbpk_population import Population, read_population, run_population, write_population
 from fusin.receptor.pbpk_questions import Amounts, Response, amounts_for_therapy, response_rows
-from fusin.receptor.pbpk_study import BodyStudy, study_body
+from fusin.receptor.pbpk_study import BodyStudy, sampling_times, study_body
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.pbpk_figures import amount_figure, curve_figure, population_figure, response_figure
 from fusin.report.pbpk_tables import (
@@ -43,8 +43,6 @@ __all__ = ["POPULATION_FILE", "TIMES_FILE", "pbpk_report"]
 
 POPULATION_FILE = "patients.npz"
 TIMES_FILE = "TIMES.csv"
-_PET_TIMES_MIN = (5.0, 15.0, 30.0, 45.0, 60.0, 90.0, 120.0)
-_THERAPY_TIMES_H = (1.0, 4.0, 24.0, 48.0, 72.0, 96.0, 168.0)
 _METHODS = (
     Method("rosenbrock", "RODAS: Hairer E, Wanner G, Solving Ordinary Differential Equations II, 2nd ed. 1996, IV.7."),
     Method("reference-man", "Volumes, flows, blood: ICRP Publication 89, Ann ICRP 2002;32(3-4)."),
@@ -327,22 +325,17 @@ def _parameter_rows(found: BodyStudy) -> list[dict[str, Any]]:
 
 def _times_file(found: BodyStudy) -> str:
     """Activities of regions over time, as ``fusin dose`` reads them; without blood, whose region is no organ."""
-    until = 60.0 * found.case.until_h
-    pet = until <= 360.0
-    times = [t for t in (_PET_TIMES_MIN if pet else tuple(60.0 * h for h in _THERAPY_TIMES_H)) if t <= until] or [until]
+    times = sampling_times(found.case)
+    places = np.searchsorted(found.typical.time_min, times)
     lines = ["region,time_h,activity_mbq,mass_g,nuclide"]
     for name in found.setup.regions:
         if name in ("blood", "rest"):
             continue
-        # Between the moments of the curve SUV is smooth; decay is put back exactly.
-        suv = np.interp(times, found.typical.time_min, found.typical.suv(name))
-        volume, weight = found.typical.volumes_l[name], found.typical.values["weight_kg"]
-        course = found.typical.course
-        for t, value in zip(times, suv.tolist(), strict=True):
-            hot = found.typical.activity_mbq * math.exp(-course.system.decay_per_min * t)
-            lines.append(
-                f"{name},{t / 60.0:.6g},{value * hot * volume / weight:.6g},{1000.0 * volume:.6g},{found.case.nuclide}"
-            )
+        activity, mass = found.typical.activity(name)[places], 1000.0 * found.typical.volumes_l[name]
+        lines += [
+            f"{name},{t / 60.0:.6g},{a:.6g},{mass:.6g},{found.case.nuclide}"
+            for t, a in zip(times, activity.tolist(), strict=True)
+        ]
     return "\n".join(lines) + "\n"
 
 
