@@ -298,6 +298,8 @@ def _keys(value: Any) -> set[str]:
             "--profile KD_L_R4 --json",
         ),
         ("receptor", "receptor suv-study --lesions 12 --json"),
+        ("reconstruct", "reconstruct fusin-demo/reconstruction/small.toml --json"),
+        ("reconstruct", "reconstruct fusin-demo/reconstruction/small_map.toml --json"),
         (
             "receptor",
             "receptor pbpk --nuclide Ga-68 --activity-mbq 150 --peptide-nmol 30 --tumour lesion=10 --draws 12 --drug plerixafor "

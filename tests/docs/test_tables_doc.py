@@ -49,6 +49,7 @@ from fusin.report import (
     plan_report,
     plan_schedules,
     receptor_simulate_report,
+    reconstruct_report,
     suv_study_report,
 )
 from fusin.tabular.columns import Column
@@ -469,6 +470,16 @@ OUTPUTS = (
         "SUV study lesions",
         "`tables/lesions.csv` of [`fusin receptor suv-study`](receptor.md#fusin-receptor-suv-study): one row per lesion.",
         suv_study_report.SUV_LESION_COLUMNS,
+    ),
+    (
+        "reconstruction iterations",
+        "`tables/iterations.csv` of [`fusin reconstruct`](reconstruct.md): one row per iteration.",
+        reconstruct_report.ITERATION_COLUMNS,
+    ),
+    (
+        "reconstruction regions",
+        "`tables/regions.csv` of [`fusin reconstruct`](reconstruct.md): one row per region.",
+        reconstruct_report.REGION_COLUMNS,
     ),
 )
 

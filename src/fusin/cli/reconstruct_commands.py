@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from fusin.errors import InputError
 
 if TYPE_CHECKING:
     from fusin.reconstruction.algorithms import State, Step
+    from fusin.reconstruction.config import Config
 
 __all__ = ["register"]
 
@@ -69,7 +70,7 @@ def reconstruct(
     settings = settings_of(asked, acquired)
     state = None if resume is None else read_checkpoint(resume, settings)
     place = checkpoint if checkpoint is not None else None if out is None else out / "checkpoint.npz"
-    with _Watch(place, settings, asked.iterations, quiet=quiet) as watch:
+    with _Watch(place, settings, asked, quiet=quiet) as watch:
         run = run_reconstruction(asked, acquired, log=log, state=state, progress=watch.step, keep=watch.keep,
                                  replicate_done=lambda done: watch.stage("bootstrap", done, asked.replicates))  # fmt: skip
     output = reconstruct_report(run, log=log, created=datetime.now().astimezone(), files=out is not None)
@@ -79,17 +80,20 @@ def reconstruct(
 class _Watch:
     """Progress with the likelihood on standard error, a checkpoint after each iteration, and what to do after Ctrl-C."""
 
-    def __init__(self, place: Path | None, settings: dict[str, object], iterations: int, *, quiet: bool) -> None:
-        self._place, self._settings, self._iterations, self._quiet = place, settings, iterations, quiet
+    def __init__(self, place: Path | None, settings: dict[str, Any], config: Config, *, quiet: bool) -> None:
+        self._place, self._settings, self._quiet = place, settings, quiet
+        self._iterations, self._modality = config.iterations, config.modality
         self._talk = talk(as_json=True)
         self._bars = stages()
         self._begun = time.monotonic()
         self._done = 0
 
     def __enter__(self) -> _Watch:
+        from fusin.reconstruction.warm_up import kernels_compiled
+
         self.stage = self._bars.__enter__()
-        if not self._quiet:
-            say(self._talk, "compiling the kernels on first use, then from the cache of the disk")
+        if not kernels_compiled(self._modality):
+            say(self._talk, "compiling the kernels, once on this computer: the first iteration takes longer")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:

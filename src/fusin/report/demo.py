@@ -176,12 +176,19 @@ def run_demo(
     reading = write_reading(reading, study, out, log, title=title, progress=progress)
     if not adenoma:
         from fusin.report.demo_cohort import run_cohort_demo
-        from fusin.report.demo_parts import run_bench_demo, run_dose_demo, run_receptor_demo, run_vial_demo
+        from fusin.report.demo_parts import (
+            run_bench_demo,
+            run_dose_demo,
+            run_receptor_demo,
+            run_reconstruction_demo,
+            run_vial_demo,
+        )
 
         run_cohort_demo(out / "cohort", seed=seed, progress=progress)
         run_vial_demo(out / "vial", seed=seed, progress=progress)
         run_bench_demo(out / "bench", seed=seed, progress=progress)
         run_dose_demo(out / "dose", seed=seed, progress=progress)
         run_receptor_demo(out / "receptor", seed=seed, progress=progress)
+        run_reconstruction_demo(out / "reconstruction", seed=seed, progress=progress)
     _sign_folder(out)
     return reading, compare_with_truth(reading, patient)

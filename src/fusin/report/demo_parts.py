@@ -8,7 +8,7 @@ from pathlib import Path
 from fusin.quantification.study import Stage, silent
 from fusin.report.job_output import JobOutput, joined, write_job
 
-__all__ = ["run_bench_demo", "run_dose_demo", "run_receptor_demo", "run_vial_demo"]
+__all__ = ["run_bench_demo", "run_dose_demo", "run_receptor_demo", "run_reconstruction_demo", "run_vial_demo"]
 
 # Each module offers run_part(folder, seed): it writes its input files, reads them like any other, and returns the result.
 _VIAL: dict[str, str] = {
@@ -35,6 +35,9 @@ _RECEPTOR: dict[str, str] = {
     "kinetics": "fusin.report.demo_kinetics",
     "occupancy": "fusin.report.demo_occupancy",
     "body": "fusin.report.demo_pbpk",
+}
+_RECONSTRUCTION: dict[str, str] = {
+    "slice": "fusin.report.demo_reconstruct",
 }
 
 
@@ -63,6 +66,11 @@ def run_dose_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> J
 def run_receptor_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
     """Make a dynamic scan and run the models of the receptor; see `run_vial_demo`."""
     return _run(_RECEPTOR, "The receptor, made up", "the receptor", folder, seed, progress)
+
+
+def run_reconstruction_demo(folder: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
+    """Make counts with known truth and reconstruct them; see `run_vial_demo`."""
+    return _run(_RECONSTRUCTION, "Counts with known truth, reconstructed", "the reconstruction", folder, seed, progress)
 
 
 def _run(parts: dict[str, str], title: str, stage: str, folder: Path, seed: int, progress: Stage) -> JobOutput:

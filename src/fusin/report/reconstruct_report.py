@@ -87,7 +87,7 @@ def reconstruct_report(run: Run, *, log: NoticeLog, created: datetime | None = N
     sections.append(JobSection(
         name="iterations", title="Iterations", figures=() if likelihood is None else (likelihood,),
         text=(f"The run ended because {run.result.stopped}.",),
-        tables=(JobTable(name="iterations", title="Likelihood by iteration", frame=iterations, shown=_SHOWN_ITERATIONS),),
+        tables=(JobTable(name="iterations", title="Likelihood by iteration", frame=iterations, shown=_shown_iterations(run)),),
     ))  # fmt: skip
     sections.append(JobSection(name="corrections", title="Corrections", text=run.corrections))
     contents = reconstruct_files(run, log=log, created=created) if files else {}
@@ -96,6 +96,12 @@ def reconstruct_report(run: Run, *, log: NoticeLog, created: datetime | None = N
         summary=tuple(sentences), notices=log.notices,
         provenance=provenance_of((run.config.path, *run.acquired.inputs), _parameters(run), _methods(run)),
     )  # fmt: skip
+
+
+def _shown_iterations(run: Run) -> tuple[Shown, ...]:
+    left_out = {"objective"} if run.config.prior is None else set()
+    left_out |= {"change"} if run.config.stop is None else set()
+    return tuple(s for s in _SHOWN_ITERATIONS if s.name not in left_out)
 
 
 def _document(run: Run) -> dict[str, Any]:
@@ -203,5 +209,9 @@ def _region_text(run: Run) -> tuple[str, ...]:
     text = [f"Intervals (95 %): {'; '.join(sorted(methods))}."]
     if run.config.replicates == 0:
         text.append("Without a bootstrap the intervals hold no noise: state replicates in a [bootstrap] table.")
+    else:
+        text.append(
+            "They hold the noise of the counts and the calibration, not what resolution and early stopping take away."
+        )
     text.append("No recovery correction was made: small regions are too low by their partial volume.")
     return tuple(text)
