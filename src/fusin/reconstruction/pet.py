@@ -300,7 +300,8 @@ class ListmodeProjector:
 
     def __init__(
         self, starts_mm: ArrayLike, ends_mm: ArrayLike, grid: Grid, *, sensitivity_image: FloatImage,
-        factors: ArrayLike | None = None, resolution: ImageResolution | None = None, tof: TofBins | None = None, tof_bins: ArrayLike | None = None,
+        factors: ArrayLike | None = None, resolution: ImageResolution | None = None, tof: TofBins | None = None,
+        tof_bins: ArrayLike | None = None,
     ) -> None:  # fmt: skip
         self.grid, self.resolution, self.tof = grid, resolution, tof
         self._pixel = spacing(grid)

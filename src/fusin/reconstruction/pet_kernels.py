@@ -26,7 +26,7 @@ STRIP = 8
 
 @njit(cache=True, inline="always")
 def _course(line: Any, pixel: Any, rows: int, columns: int) -> Any:
-    """How a line crosses the image: (along x, first, last, enter, leave, start, step, start across, step across)."""
+    """How a line crosses the image: (along x, first, last, enter, leave, start, 1 / step, start across, step across)."""
     dx, dy = line[2] - line[0], line[3] - line[1]
     enter, leave = clip(line[0], dx, columns, 0.0, 1.0)
     enter, leave = clip(line[1], dy, rows, enter, leave)
@@ -35,9 +35,9 @@ def _course(line: Any, pixel: Any, rows: int, columns: int) -> Any:
         return along, 0, -1, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0
     if along:
         first, last = span(line[0], dx, columns, enter, leave)
-        return True, first, last, enter, leave, line[0], dx, line[1], dy
+        return True, first, last, enter, leave, line[0], 1.0 / dx, line[1], dy
     first, last = span(line[1], dy, rows, enter, leave)
-    return False, first, last, enter, leave, line[1], dy, line[0], dx
+    return False, first, last, enter, leave, line[1], 1.0 / dy, line[0], dx
 
 
 @njit(cache=True, inline="always")
@@ -74,6 +74,13 @@ def _add(target: Any, source: Any, a: Any) -> None:
         target[q] += a * source[q]
 
 
+@njit(cache=True, fastmath={"contract"})
+def _share_out(first: Any, second: Any, source: Any, a: Any, b: Any) -> None:
+    for q in range(source.size):
+        first[q] += a * source[q]
+        second[q] += b * source[q]
+
+
 @njit(cache=True, inline="always")
 def _length(line: Any, pixel: Any, rise: float) -> float:
     """Millimetres of a line whose ends lie ``rise`` apart along the axis."""
@@ -84,10 +91,10 @@ def _length(line: Any, pixel: Any, rise: float) -> float:
 def _columns(picture: Any, line: Any, pixel: Any, held: Any, shares: Any, middles: Any) -> int:
     """Interpolated columns of all crossings of a line; how many there are."""
     rows, columns = picture.shape[0], picture.shape[1]
-    along, first, last, enter, leave, start, step, start2, step2 = _course(line, pixel, rows, columns)
+    along, first, last, enter, leave, start, pace, start2, step2 = _course(line, pixel, rows, columns)
     count = 0
     for plane in range(first, last + 1):
-        share, middle = crossing(plane, start, step, enter, leave)
+        share, middle = crossing(plane, start, pace, enter, leave)
         if share <= 0.0:
             continue
         before, upper = _beside(start2 + step2 * middle, rows if along else columns)
@@ -109,6 +116,14 @@ def _read(held: Any, shares: Any, middles: Any, count: int, group: Any, table: A
     """Sums of one group of planes over all crossings, without time of flight."""
     base, slope, pad = group
     size = taken.size
+    if size == 1:
+        total = np.float32(0.0)
+        for s in range(count):
+            i, upper = _shift(base, slope, middles[s], pad)
+            lower, share = np.float32(1.0 - upper), np.float32(shares[s])
+            total += share * (held[s, table[i]] * lower + held[s, table[i + 1]] * np.float32(upper))
+        taken[0] += total
+        return
     s = 0
     while s + 1 < count:
         i, upper = _shift(base, slope, middles[s], pad)
@@ -229,11 +244,10 @@ def prepare(data: Any, lines: Any, pixel: Any, groups: Any, counts: Any, weights
 def _spread(column: Any, source: Any, share: float, middle: float, group: Any, table: Any) -> None:
     """Add one group of planes to the column of one crossing."""
     base, slope, pad = group
-    size = source.size
     i, upper = _shift(base, slope, middle, pad)
-    f, g = table[i], table[i + 1]
-    _add(column[f : f + size], source, np.float32(share * (1.0 - upper)))
-    _add(column[g : g + size], source, np.float32(share * upper))
+    f, g, size = table[i], table[i + 1], source.size
+    _share_out(column[f : f + size], column[g : g + size], source, np.float32(share * (1.0 - upper)),
+               np.float32(share * upper))  # fmt: skip
 
 
 @njit(cache=True)
@@ -247,6 +261,28 @@ def _collect(sums: Any, first: int, size: int, place: float, timing: Any, value:
         after = below((edges[t + 1] - place) / sigma)
         _add(value, sums[t, first : first + size], np.float32(after - before))
         before = after
+
+
+@njit(cache=True)
+def _spread_groups(
+    sums: Any, groups: Any, counts: Any, table: Any, pad: int, lengths: Any, timing: Any, share: float, middle: float, value: Any,
+    column: Any,
+) -> None:  # fmt: skip
+    """Add all groups of planes of a line to the column of one crossing."""
+    timed = timing[0].size > 1
+    for g in range(groups.shape[0]):
+        size, first = counts[g, 0], counts[g, 1]
+        group = (groups[g, 0], groups[g, 1], pad)
+        if timed:
+            _collect(sums, first, size, (middle - 0.5) * lengths[g], timing, value[:size])
+            _spread(column, value[:size], share, middle, group, table)
+        elif size == 1:
+            i, upper = _shift(groups[g, 0], groups[g, 1], middle, pad)
+            part = sums[0, first] * np.float32(share)
+            column[table[i]] += part * np.float32(1.0 - upper)
+            column[table[i + 1]] += part * np.float32(upper)
+        else:
+            _spread(column, sums[0, first : first + size], share, middle, group, table)
 
 
 @njit(cache=True, parallel=True)
@@ -264,41 +300,27 @@ def sinogram_back(
     picture : (rows, columns, width), added to
     """
     rows, columns, width = picture.shape
-    planes = columns if along else rows
-    timed = edges.size > 1
+    planes, size = (columns, rows) if along else (rows, columns)
     for strip in prange((planes + STRIP - 1) // STRIP):
-        held = np.empty((STRIP, width), np.float32)
-        shares, middles, where = np.empty(STRIP), np.empty(STRIP), np.empty(STRIP, np.intp)
+        column, lengths = np.empty(width, np.float32), np.empty(groups.shape[0])
         value = np.empty(sums.shape[2], np.float32)
         for r in range(lines.shape[0]):
             course = _course(lines[r], pixel, rows, columns)
-            if course[0] != along:
+            first, last = max(course[1], strip * STRIP), min(course[2], strip * STRIP + STRIP - 1)
+            if course[0] != along or last < first:
                 continue
-            count = 0
-            for plane in range(max(course[1], strip * STRIP), min(course[2], strip * STRIP + STRIP - 1) + 1):
+            if edges.size > 1:
+                for g in range(groups.shape[0]):
+                    lengths[g] = _length(lines[r], pixel, groups[g, 2])
+            for plane in range(first, last + 1):
                 share, middle = crossing(plane, course[5], course[6], course[3], course[4])
-                if share > 0.0:
-                    shares[count], middles[count], where[count] = share, middle, plane
-                    count += 1
-            if count == 0:
-                continue
-            held[:count] = 0.0
-            for g in range(groups.shape[0]):
-                size, first = counts[g, 0], counts[g, 1]
-                group = (groups[g, 0], groups[g, 1], pad)
-                length = _length(lines[r], pixel, groups[g, 2]) if timed else 0.0
-                for s in range(count):
-                    if timed:
-                        place = (middles[s] - 0.5) * length
-                        _collect(sums[r], first, size, place, (edges, sigma, reach), value[:size])
-                        _spread(held[s], value[:size], shares[s], middles[s], group, table)
-                    else:
-                        source = sums[r, 0, first : first + size]
-                        _spread(held[s], source, shares[s], middles[s], group, table)
-            for s in range(count):
-                before, upper = _beside(course[7] + course[8] * middles[s], rows if along else columns)
-                after = min(before + 1, (rows if along else columns) - 1)
-                one = picture[before, where[s]] if along else picture[where[s], before]
-                two = picture[after, where[s]] if along else picture[where[s], after]
-                _add(one, held[s], np.float32(1.0) - upper)
-                _add(two, held[s], upper)
+                if share <= 0.0:
+                    continue
+                column[:] = 0.0
+                _spread_groups(
+                    sums[r], groups, counts, table, pad, lengths, (edges, sigma, reach), share, middle, value, column
+                )
+                before, upper = _beside(course[7] + course[8] * middle, size)
+                after = min(before + 1, size - 1)
+                _add(picture[before, plane] if along else picture[plane, before], column, np.float32(1.0) - upper)
+                _add(picture[after, plane] if along else picture[plane, after], column, upper)

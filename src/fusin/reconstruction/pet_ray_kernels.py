@@ -41,9 +41,9 @@ def span(start: float, step: float, size: int, enter: float, leave: float) -> An
 
 
 @njit(cache=True, inline="always")
-def crossing(plane: int, start: float, step: float, enter: float, leave: float) -> Any:
-    """Share of the ray within a plane of voxels, and the fraction at its middle."""
-    a, b = (plane - 0.5 - start) / step, (plane + 0.5 - start) / step
+def crossing(plane: int, start: float, pace: float, enter: float, leave: float) -> Any:
+    """Share of the ray within a plane of voxels, and the fraction at its middle; ``pace`` is 1 / step."""
+    a, b = (plane - 0.5 - start) * pace, (plane + 0.5 - start) * pace
     low, high = max(enter, min(a, b)), min(leave, max(a, b))
     return max(high - low, 0.0), 0.5 * (low + high)
 
@@ -58,9 +58,20 @@ def below(distance: float) -> float:
     return 0.5 + 0.5 * math.erf(distance * math.sqrt(0.5)) / math.erf(CUT * math.sqrt(0.5))
 
 
+@njit(cache=True, inline="always")
+def _orient(ray: Any, pixel: Any) -> Any:
+    """Axis that a ray is walked along, the other two, and its length in millimetres."""
+    a, b, c = abs(ray[3] * pixel[0]), abs(ray[4] * pixel[1]), abs(ray[5] * pixel[2])
+    length = math.sqrt(a * a + b * b + c * c)
+    most = max(a, b) * (1.0 + 1e-12)
+    if c > most:
+        return 2, 0, 1, length
+    return (1, 0, 2, length) if b > a * (1.0 + 1e-12) else (0, 1, 2, length)
+
+
 @njit(cache=True)
-def _walk(shape: Any, ray: Any, pixel: Any, edges: Any, sigma: float, at: Any, lower: Any, parts: Any) -> int:
-    """Planes that a ray passes: for each one its three indices, the weights of the next voxels, and its length.
+def _walk(shape: Any, ray: Any, pixel: Any, edges: Any, sigma: float, at: Any, upper: Any, parts: Any) -> Any:
+    """Planes that a ray passes.
 
     Parameters
     ----------
@@ -69,50 +80,41 @@ def _walk(shape: Any, ray: Any, pixel: Any, edges: Any, sigma: float, at: Any, l
     pixel : (x, y, z) size of a voxel in millimetres
     edges : (2,) of a time-of-flight bin, from the middle of the ray in millimetres; both the same: none
     sigma : of the time of flight in millimetres
-    at : (planes, 3), written: voxel (x, y, z) before the crossing
-    lower : (planes, 3), written: 1 along the axis walked, else share of that voxel; the next one has the rest
+    at : (planes,), written: flat index of the first of four voxels
+    upper : (planes, 2), written: shares of the next voxel in the two directions across
     parts : (planes,), written: millimetres, times the share of the time-of-flight bin
 
     Returns
     -------
-    int
-        Planes written.
+    tuple of int
+        Planes written, and the steps in memory to the next voxel in the two directions across.
     """
     size = (shape[2], shape[1], shape[0])
-    length = 0.0
-    axis = 0
-    for k in range(3):
-        length += (ray[3 + k] * pixel[k]) ** 2
-        if abs(ray[3 + k] * pixel[k]) > abs(ray[3 + axis] * pixel[axis]) * (1.0 + 1e-12):
-            axis = k
-    length = math.sqrt(length)
-    if length == 0.0:
-        return 0
+    stride = (1, shape[2], shape[2] * shape[1])
+    axis, one, two, length = _orient(ray, pixel)
+    across = (stride[one] if size[one] > 1 else 0, stride[two] if size[two] > 1 else 0)
     enter, leave = 0.0, 1.0
     for k in range(3):
         enter, leave = clip(ray[k], ray[3 + k], size[k], enter, leave)
-    if leave <= enter:
-        return 0
+    if leave <= enter or length == 0.0:
+        return 0, across[0], across[1]
     first, last = span(ray[axis], ray[3 + axis], size[axis], enter, leave)
-    count = 0
+    pace, count = 1.0 / ray[3 + axis], 0
     for plane in range(first, last + 1):
-        share, middle = crossing(plane, ray[axis], ray[3 + axis], enter, leave)
+        share, middle = crossing(plane, ray[axis], pace, enter, leave)
         weight = share * length
         if edges[1] > edges[0]:
             place = (middle - 0.5) * length
             weight *= below((edges[1] - place) / sigma) - below((edges[0] - place) / sigma)
         if weight <= 0.0:
             continue
-        for k in range(3):
-            at[count, k] = plane
-            lower[count, k] = 1.0
-            if k != axis:
-                place = min(max(ray[k] + ray[3 + k] * middle, 0.0), size[k] - 1.0)
-                at[count, k] = min(int(place), max(size[k] - 2, 0))
-                lower[count, k] = 1.0 - (place - at[count, k])
-        parts[count] = weight
+        u = min(max(ray[one] + ray[3 + one] * middle, 0.0), size[one] - 1.0)
+        v = min(max(ray[two] + ray[3 + two] * middle, 0.0), size[two] - 1.0)
+        i, j = min(int(u), max(size[one] - 2, 0)), min(int(v), max(size[two] - 2, 0))
+        at[count] = plane * stride[axis] + i * stride[one] + j * stride[two]
+        upper[count, 0], upper[count, 1], parts[count] = u - i, v - j, weight
         count += 1
-    return count
+    return count, across[0], across[1]
 
 
 @njit(cache=True, parallel=True)
@@ -121,7 +123,7 @@ def rays_forward(image: Any, rays: Any, pixel: Any, edges: Any, sigma: float, ou
 
     Parameters
     ----------
-    image : (slices, rows, columns)
+    image : (slices, rows, columns), contiguous
     rays : (rays, 6), as in :func:`_walk`
     pixel : (3,) millimetres along x, y, z
     edges : (rays, 2), or (1, 2) for all of them, as in :func:`_walk`
@@ -129,28 +131,18 @@ def rays_forward(image: Any, rays: Any, pixel: Any, edges: Any, sigma: float, ou
     out : (rays,), written
     """
     most = max(image.shape)
-    tasks = (rays.shape[0] + 255) // 256
-    top = np.array([image.shape[0] - 1, image.shape[1] - 1, image.shape[2] - 1])
-    for task in prange(tasks):
-        at, lower, parts = np.empty((most, 3), np.intp), np.empty((most, 3)), np.empty(most)
+    flat = image.ravel()
+    for task in prange((rays.shape[0] + 255) // 256):
+        at, upper, parts = np.empty(most, np.intp), np.empty((most, 2)), np.empty(most)
         for r in range(task * 256, min((task + 1) * 256, rays.shape[0])):
-            count = _walk(image.shape, rays[r], pixel, edges[r if edges.shape[0] > 1 else 0], sigma, at, lower, parts)
+            bounds = edges[r if edges.shape[0] > 1 else 0]
+            count, one, two = _walk(image.shape, rays[r], pixel, bounds, sigma, at, upper, parts)
             total = 0.0
             for i in range(count):
-                x, y, z = at[i, 0], at[i, 1], at[i, 2]
-                u, v, w = lower[i, 0], lower[i, 1], lower[i, 2]
-                x1, y1, z1 = min(x + 1, top[2]), min(y + 1, top[1]), min(z + 1, top[0])
-                # One of the three weights is 1, so that four of the eight corners count.
-                value = 0.0
-                for corner in range(8):
-                    share = (
-                        (1.0 - u if corner & 1 else u) * (1.0 - v if corner & 2 else v) * (1.0 - w if corner & 4 else w)
-                    )
-                    if share != 0.0:
-                        value += (
-                            share * image[z1 if corner & 4 else z, y1 if corner & 2 else y, x1 if corner & 1 else x]
-                        )
-                total += parts[i] * value
+                k, u, v = at[i], upper[i, 0], upper[i, 1]
+                near = (1.0 - u) * flat[k] + u * flat[k + one]
+                far = (1.0 - u) * flat[k + two] + u * flat[k + one + two]
+                total += parts[i] * ((1.0 - v) * near + v * far)
             out[r] = total
 
 
@@ -165,27 +157,21 @@ def rays_back(data: Any, rays: Any, pixel: Any, edges: Any, sigma: float, parts_
     parts_of : (chunks, slices, rows, columns), added to: each takes an equal share of the rays, and one thread at a time. Their
         number, not that of the threads, sets the order of all sums
     """
-    chunks = parts_of.shape[0]
-    shape = parts_of.shape[1:]
+    chunks, shape = parts_of.shape[0], parts_of.shape[1:]
     most = max(shape)
     for chunk in prange(chunks):
-        image = parts_of[chunk]
-        at, lower, parts = np.empty((most, 3), np.intp), np.empty((most, 3)), np.empty(most)
-        first, last = chunk * rays.shape[0] // chunks, (chunk + 1) * rays.shape[0] // chunks
-        for r in range(first, last):
+        flat = parts_of[chunk].ravel()
+        at, upper, parts = np.empty(most, np.intp), np.empty((most, 2)), np.empty(most)
+        for r in range(chunk * rays.shape[0] // chunks, (chunk + 1) * rays.shape[0] // chunks):
             if data[r] == 0.0:
                 continue
-            count = _walk(shape, rays[r], pixel, edges[r if edges.shape[0] > 1 else 0], sigma, at, lower, parts)
+            bounds = edges[r if edges.shape[0] > 1 else 0]
+            count, one, two = _walk(shape, rays[r], pixel, bounds, sigma, at, upper, parts)
             for i in range(count):
-                x, y, z = at[i, 0], at[i, 1], at[i, 2]
-                u, v, w = lower[i, 0], lower[i, 1], lower[i, 2]
-                x1, y1, z1 = min(x + 1, shape[2] - 1), min(y + 1, shape[1] - 1), min(z + 1, shape[0] - 1)
+                k, u, v = at[i], upper[i, 0], upper[i, 1]
                 value = parts[i] * data[r]
-                for corner in range(8):
-                    share = (
-                        (1.0 - u if corner & 1 else u) * (1.0 - v if corner & 2 else v) * (1.0 - w if corner & 4 else w)
-                    )
-                    if share != 0.0:
-                        image[z1 if corner & 4 else z, y1 if corner & 2 else y, x1 if corner & 1 else x] += (
-                            value * share
-                        )
+                near, far = (1.0 - v) * value, v * value
+                flat[k] += (1.0 - u) * near
+                flat[k + one] += u * near
+                flat[k + two] += (1.0 - u) * far
+                flat[k + one + two] += u * far
