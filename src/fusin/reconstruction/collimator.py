@@ -142,11 +142,11 @@ class CollimatorResponse:
         within = np.interp(d, x, y)
         below = y[0] + (d - x[0]) * (y[1] - y[0]) / (x[1] - x[0])
         above = y[-1] + (d - x[-1]) * (y[-1] - y[-2]) / (x[-1] - x[-2])
-        return np.maximum(np.where(d < x[0], below, np.where(d > x[-1], above, within)), 0.0)
+        return np.asarray(np.maximum(np.where(d < x[0], below, np.where(d > x[-1], above, within)), 0.0))
 
     def sigma_mm(self, distance_mm: ArrayLike) -> NDArray[np.float64]:
         """Standard deviation at distances from the face [mm]."""
-        return self.fwhm_mm(distance_mm) / FWHM_PER_SIGMA
+        return np.asarray(self.fwhm_mm(distance_mm) / FWHM_PER_SIGMA)
 
     def words(self) -> str:
         """Return a sentence part for reports."""

@@ -103,9 +103,11 @@ class SpectGeometry:
         height = pixel_mm if row_mm is None else row_mm
         sign = -1.0 if direction == "CW" else 1.0
         first = -0.5 * (rows - 1) * height if first_row_mm is None else first_row_mm
-        return cls(angles_deg=np.asarray(start_deg + sign * arc_deg / max(views, 1) * np.arange(views), dtype=np.float64), radii_mm=np.array([radius_mm]),
-                   pixel_mm=pixel_mm, row_mm=height, rows=rows, columns=columns, direction=direction,
-                   first_row_mm=np.array([first]))  # fmt: skip
+        angles = np.asarray(start_deg + sign * arc_deg / max(views, 1) * np.arange(views), dtype=np.float64)
+        return cls(
+            angles_deg=angles, radii_mm=np.array([radius_mm]), pixel_mm=pixel_mm, row_mm=height, rows=rows, columns=columns,
+            direction=direction, first_row_mm=np.array([first]),
+        )  # fmt: skip
 
     @property
     def views(self) -> int:
