@@ -1,7 +1,8 @@
 """PET projectors: sinograms and single lines, with attenuation, normalisation, resolution and time of flight.
 
-An expected count is the line integral of the image, in millimetres times the image's unit, times the number of pairs of rings of
-the bin, times the factors that are given (attenuation, efficiencies, time). Resolution is a Gaussian in image space, before it.
+An expected count is the line integral of the image, in millimetres times the image's unit, times the number of lines of the
+bin (pairs of rings, mashed views), times the factors that are given (attenuation, efficiencies, time). Resolution is a Gaussian in
+image space, before it.
 
 `PetSinogramProjector` shares columns of the image among the planes of a line where rings are evenly spaced, the slices of the image
 divide the ring pitch and no ring lies beyond the image; it walks every line on its own where not.

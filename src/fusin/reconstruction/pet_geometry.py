@@ -342,6 +342,11 @@ class SinogramGeometry:
         """(planes,) pairs of rings that each plane adds."""
         return np.bincount(self.ring_pairs[0], minlength=self.planes).astype(np.intp)
 
+    @property
+    def lines_per_plane(self) -> IntArray:
+        """(planes,) lines that a bin of each plane adds: pairs of rings times mashed views."""
+        return np.asarray(self.pairs_per_plane * self.mashing, dtype=np.intp)
+
     def segment_slices(self) -> tuple[slice, ...]:
         """Where the planes of each segment stand in the last axis of the data."""
         ends = np.cumsum((0, *self.planes_of_segment))

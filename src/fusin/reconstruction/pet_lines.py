@@ -29,7 +29,7 @@ class AxialLines:
     ----------
     planes : (lines,) plane that a line counts in
     sums, differences : (lines,) of the rings of its ends
-    weights : (lines,) pairs of rings that it stands for
+    weights : (lines,) lines that it stands for: pairs of rings times mashed views
     """
 
     planes: IntArray
@@ -62,6 +62,7 @@ def axial_lines(geometry: SinogramGeometry, rays: Rays) -> AxialLines:
         differences = np.bincount(planes, differences, minlength=geometry.planes) / weights
         sums = np.bincount(planes, sums, minlength=geometry.planes) / weights
         planes = np.arange(geometry.planes)
+    weights = weights * geometry.mashing
     # Lines of one difference and parity stand together, so that they read the image in one stretch.
     order = np.lexsort((sums, sums % 2, np.round(differences, 9)))
     return AxialLines(planes=planes[order], sums=sums[order], differences=differences[order],
