@@ -195,18 +195,24 @@ def run_population(
         found.done[:n] = earlier.done[:n]
     missing = np.flatnonzero(~found.done).tolist()
     report = progress or (lambda stage, done, total: None)
+    pool = ThreadPoolExecutor(max_workers=workers)
+    finished, kept = patients - len(missing), 0
     try:
-        with ThreadPoolExecutor(max_workers=workers) as pool:
-            for at in range(0, len(missing), _PART):
-                for number, values, curves in pool.map(lambda i: _patient(setup, i), missing[at : at + _PART]):
-                    _store(found, number, values, curves)
-                report("patients", int(found.done.sum()), patients)
-                if keep is not None:
-                    keep(found)
+        for at in range(0, len(missing), _PART):
+            for number, values, curves in pool.map(lambda i: _patient(setup, i), missing[at : at + _PART]):
+                _store(found, number, values, curves)
+                finished, kept = finished + 1, kept + 1
+                report("patients", finished, patients)
+            # Twenty times in all: what is kept grows with the run, and would otherwise take most of its time.
+            if keep is not None and (kept >= patients / 20 or finished == patients):
+                keep(found)
+                kept = 0
     except KeyboardInterrupt:
+        pool.shutdown(cancel_futures=True)
         if keep is not None:
             keep(found)
         raise
+    pool.shutdown()
     if not found.usable.any():
         raise NotComputable("the population", "no patient can be computed", "other ranges", "NO_PATIENT_FOUND")
     return found

@@ -11,13 +11,13 @@ import numpy as np
 from fusin.dosimetry.spheres import sphere_s
 from fusin.provenance import Method, NoticeLog
 from fusin.quantification.study import Stage, silent
-from fusin.receptor.pbpk import hot_nmol
+from fusin.receptor.pbpk import hot_nmol, output_times
 from fusin.receptor.pbpk_calibration import ORGAN_SUV
 from fusin.receptor.pbpk_case import BodyCase
 from fusin.receptor.pbpk_parameters import CALIBRATED, records_for
 from fusin.receptor.pbpk_population import Population, read_population, run_population, write_population
 from fusin.receptor.pbpk_questions import Amounts, Response, amounts_for_therapy, response_rows
-from fusin.receptor.pbpk_study import BodyStudy, sampling_times, study_body
+from fusin.receptor.pbpk_study import BodyStudy, sampling_times, setup_of, study_body
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.pbpk_figures import amount_figure, curve_figure, population_figure, response_figure
 from fusin.report.pbpk_tables import (
@@ -43,6 +43,7 @@ __all__ = ["POPULATION_FILE", "TIMES_FILE", "pbpk_report"]
 
 POPULATION_FILE = "patients.npz"
 TIMES_FILE = "TIMES.csv"
+_POPULATION_POINTS = 25
 _METHODS = (
     Method("rosenbrock", "RODAS: Hairer E, Wanner G, Solving Ordinary Differential Equations II, 2nd ed. 1996, IV.7."),
     Method("reference-man", "Volumes, flows, blood: ICRP Publication 89, Ann ICRP 2002;32(3-4)."),
@@ -158,11 +159,13 @@ def _amounts(case: BodyCase, found: BodyStudy) -> Amounts | None:
 
 def _population(found: BodyStudy, patients: int, folder: Path | None, progress: Stage) -> Population:
     path = None if folder is None else folder / POPULATION_FILE
-    earlier = read_population(path, found.setup) if path is not None and path.is_file() else None
+    times = np.unique([*output_times(60.0 * found.case.until_h, _POPULATION_POINTS), found.case.at_min])
+    setup = setup_of(found.case, times, found.setup.seed)
+    earlier = read_population(path, setup) if path is not None and path.is_file() else None
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     return run_population(
-        found.setup, patients, earlier=earlier, progress=progress,
+        setup, patients, earlier=earlier, progress=progress,
         keep=None if path is None else lambda done: write_population(done, path),
     )  # fmt: skip
 
