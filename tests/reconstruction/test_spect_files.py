@@ -369,7 +369,7 @@ def test_dose_from_images_reads_what_is_written_as_a_quantitative_spect(tmp_path
     labels[2:5, 3:7, 3:7] = 1
     write_nifti(tmp_path / "regions.nii.gz", Volume(values=labels, grid=grid, unit="1"))
     log = NoticeLog()
-    options = ImageOptions(calibration_u_percent=3.0, regions=(tmp_path / "regions.nii.gz",))
+    options = ImageOptions(calibration_u_percent=3.0, regions=tmp_path / "regions.nii.gz")
     study = read_image_study(path, options=options, log=log)
     point = study.points[0]
     assert np.abs(point.volume.values - values * 1e-6).max() < 0.51 * 5e5 / 65535 * 1e-6

@@ -170,7 +170,7 @@ def decay_weights(acquisition: SpectAcquisition, log: NoticeLog) -> tuple[SpectG
         rate = np.log(2.0) / nuclide(acquisition.nuclide).half_life_s
         x = rate * durations
         weights = weights * np.exp(-rate * acquisition.starts_s) * -np.expm1(-x) / x
-        sentence = f"The values refer to the start of the acquisition; each view was decayed with the half-life of {acquisition.nuclide}."
+        sentence = f"The values refer to the start of the acquisition, by the half-life of {acquisition.nuclide} for each view."
     elif not acquisition.nuclide:
         log.warning(
             "SPECT_DECAY_UNKNOWN",
