@@ -37,8 +37,12 @@ class Acquired:
     started : start of the acquisition
     nuclide : such as ``Lu-177``; empty when unknown
     duration_s : time of one view; None when unknown
+    views_in_turn : views that each head took one after the other; None when unknown
+    energy_kev : limits of the energy window; None when unknown
     decay : to which moment the values of the image refer, as a sentence
-    header : DICOM header of the projections, for the patient and the study; None without
+    decayed_to_start : whether that is the start of the acquisition
+    terms : defined terms of Corrected Image (0028,0051) for what the projector corrects
+    header : DICOM header of the projections or of an object of the same study, for the patient and the study; None without
     inputs : files that were read
     fingerprint : digests and settings of everything that the image depends on beside the algorithm
     methods : with their citations
@@ -54,7 +58,11 @@ class Acquired:
     started: datetime | None = None
     nuclide: str = ""
     duration_s: float | None = None
+    views_in_turn: int | None = None
+    energy_kev: tuple[float, float] | None = None
     decay: str = "The values are means over the acquisition; no decay correction was made."
+    decayed_to_start: bool = False
+    terms: tuple[str, ...] = ()
     header: Any = None
     inputs: tuple[Path, ...] = ()
     fingerprint: Mapping[str, Any] = field(default_factory=dict)

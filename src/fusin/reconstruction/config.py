@@ -160,6 +160,7 @@ class Config:
     replicates, seed : of the bootstrap
     regions : in the order of the file
     start, nuclide : of the acquisition where the file does not say
+    study : DICOM object of the same study, for its patient
     """
 
     path: Path
@@ -179,10 +180,31 @@ class Config:
     regions: tuple[RegionSettings, ...]
     start: datetime | None = None
     nuclide: str = ""
+    study: Path | None = None
 
     def fields(self, table: str) -> Fields:
         """A table of the modality; empty where it is absent."""
         return Fields(self.tables.get(table, {}), f"{self.path.name}, {table}", self.path.parent)
+
+    def study_header(self) -> Any:
+        """Header of the DICOM object of the same study that was named; None without one.
+
+        Raises
+        ------
+        InputError
+            For a file that is no DICOM.
+        """
+        if self.study is None:
+            return None
+        import pydicom
+        from pydicom.errors import InvalidDicomError
+
+        try:
+            return pydicom.dcmread(self.study, stop_before_pixels=True)
+        except (InvalidDicomError, OSError, ValueError, AttributeError, EOFError) as err:
+            raise InputError(
+                f"{self.path.name}, acquisition", "study", self.study.name, "one DICOM file of the same study"
+            ) from err
 
     def has(self, table: str) -> bool:
         """Whether a table is there."""
@@ -229,6 +251,7 @@ def read_config(path: Path) -> Config:
         step=_or(algorithm.number("step", above=0.0), 1.0), decay=_or(algorithm.number("decay", least=0.0), 0.1),
         calibration=calibration, replicates=replicates, seed=bootstrap.whole("seed", 0, least=0), regions=regions,
         start=_moment(acquisition), nuclide=_nuclide(acquisition),
+        study=acquisition.path("study"),
     )  # fmt: skip
 
 
