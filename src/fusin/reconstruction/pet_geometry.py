@@ -32,6 +32,8 @@ __all__ = ["CylindricalScanner", "Segment", "SinogramGeometry", "TofBins", "span
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 SCANNER, SINOGRAM = "PET scanner", "sinogram"
+# Ten times what any scanner has: beyond it a header is damaged.
+_MOST_CRYSTALS, _MOST_RINGS, _MOST_TIMING_BINS = 20_000, 10_000, 10_000
 LIGHT_MM_PER_PS = 0.299792458
 """Speed of light; a difference of arrival moves a point by half of it."""
 
@@ -86,8 +88,8 @@ class CylindricalScanner:
     name: str = "unknown"
 
     def __post_init__(self) -> None:
-        _whole(SCANNER, "crystals", self.crystals, 4)
-        _whole(SCANNER, "rings", self.rings, 1)
+        _whole(SCANNER, "crystals", self.crystals, 4, _MOST_CRYSTALS)
+        _whole(SCANNER, "rings", self.rings, 1, _MOST_RINGS)
         if self.crystals % 2:
             raise InputError(
                 SCANNER, "crystals", self.crystals, "an even number per ring, so that each one has an opposite"
@@ -152,7 +154,7 @@ class TofBins:
     resolution_ps: float
 
     def __post_init__(self) -> None:
-        _whole("time of flight", "count", self.count, 1)
+        _whole("time of flight", "count", self.count, 1, _MOST_TIMING_BINS)
         for name in ("width_ps", "resolution_ps"):
             _positive("time of flight", name, getattr(self, name))
 
