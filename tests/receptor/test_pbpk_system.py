@@ -129,6 +129,13 @@ def test_a_second_injection_is_added_at_its_time():
     assert (course.cold("plasma") + course.cold("tissue")) == pytest.approx([1.0, 3.0, 3.0], rel=1e-9)
 
 
+def test_an_injection_at_the_last_moment_is_there():
+    course = run(two_pools(), [Give(cold_nmol=1.0), Give(time_min=5.0, cold_nmol=2.0)], [0.0, 5.0])
+    assert (course.cold("plasma") + course.cold("tissue")) == pytest.approx([1.0, 3.0])
+    assert course.balances()["mass"] < 1e-12
+    assert run(two_pools(), [Give(hot_nmol=1.0)], [0.0]).hot("plasma") == pytest.approx([1.0])
+
+
 def closed_site(load=0.0, cold=5.0):
     """Ligand and receptor in one litre, nothing leaves."""
     builder = PoolBuilder()

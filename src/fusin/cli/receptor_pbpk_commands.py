@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -92,42 +94,45 @@ def pbpk(
     Example: fusin receptor pbpk --nuclide Ga-68 --activity-mbq 150 --peptide-nmol 30 --tumour lesion=10 --draws 10
     """
     from fusin.provenance import NoticeLog
-    from fusin.receptor.pbpk_case import body_case, read_body_case
-    from fusin.report.pbpk_report import POPULATION_FILE, pbpk_report
+    from fusin.receptor.pbpk_case import read_body_case
+    from fusin.report.pbpk_report import pbpk_report
 
     log = NoticeLog(strict=strict)
-    given = {
-        "nuclide": nuclide, "activity_mbq": activity_mbq, "peptide_nmol": peptide_nmol, "peptide_ug": peptide_ug,
-        "molar_mass_g_mol": molar_mass, "duration_min": infusion_min,
-    }  # fmt: skip
-    body = dict(_pair(text, "--set") for text in setting or [])
-    if kd_nm is not None:
-        body["kd_nm"] = _span(kd_nm, "--kd-nm")
-    overrides = _kept({
-        "ligand": ligand, "given": _kept(given) or None, "body": body or None, "tumour": [_tumour(t) for t in tumour or []] or None,
+    body: dict[str, Any] = dict(_pair(text, "--set") for text in setting or [])
+    body |= {} if kd_nm is None else {"kd_nm": _span(kd_nm, "--kd-nm")}
+    fields = {
+        "ligand": ligand, "body": body or None, "tumour": [_tumour(t) for t in tumour or []] or None,
+        "given": _kept({
+            "nuclide": nuclide, "activity_mbq": activity_mbq, "peptide_nmol": peptide_nmol, "peptide_ug": peptide_ug,
+            "molar_mass_g_mol": molar_mass, "duration_min": infusion_min,
+        }) or None,
         "drug": [_drug(t) for t in drug or []] or None, "cxcl12": _kept({"free_nm": cxcl12_nm, "ki_nm": cxcl12_ki}) or None,
         "limits_gy": dict(_pair(text, "--limit") for text in limit or []) or None, "ask": ask or None, "measure": measure,
         "until_h": until_h, "at_min": at_min,
-    })  # fmt: skip
-    read = (
-        body_case({}, "options", overrides=overrides, log=log)
-        if case is None
-        else read_body_case(case, overrides=overrides, log=log)
-    )
+    }  # fmt: skip
+    read = read_body_case(case, overrides=_kept(fields), log=log)
     if patients and out is None:
         raise InputError("--patients", "--out", "nothing", "a folder, which keeps what is finished")
-    try:
-        with stages() as progress:
-            output = pbpk_report(read, inputs=[case] if case else [], draws=draws, seed=seed, patients=patients, folder=out,
-                                 log=log, progress=progress)  # fmt: skip
-    except KeyboardInterrupt:
-        if patients and out is not None and (out / POPULATION_FILE).is_file():
-            say(
-                talk(as_json=True),
-                f"{POPULATION_FILE} keeps the patients that are finished; the same command goes on from there.",
-            )
-        raise
+    with _said_when_stopped(out if patients else None), stages() as progress:
+        inputs = [] if case is None else [case]
+        output = pbpk_report(
+            read, inputs=inputs, draws=draws, seed=seed, patients=patients, folder=out, log=log, progress=progress
+        )
     finish(output, out, as_json=as_json)
+
+
+@contextmanager
+def _said_when_stopped(folder: Path | None) -> Iterator[None]:
+    """Say what a stopped run has kept."""
+    from fusin.report.pbpk_report import POPULATION_FILE
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder is not None and (folder / POPULATION_FILE).is_file():
+            text = f"{POPULATION_FILE} keeps the patients that are finished; the same command goes on from there."
+            say(talk(as_json=True), text)
+        raise
 
 
 def _kept(fields: dict[str, Any]) -> dict[str, Any]:

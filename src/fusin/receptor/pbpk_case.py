@@ -84,14 +84,16 @@ class BodyCase:
         return tuple(found)
 
 
-def read_body_case(path: Path, *, overrides: Mapping[str, Any] | None = None, log: NoticeLog) -> BodyCase:
-    """A case from a TOML file; options of the command line replace its fields.
+def read_body_case(path: Path | None, *, overrides: Mapping[str, Any] | None = None, log: NoticeLog) -> BodyCase:
+    """A case from a TOML file, or from options alone; options of the command line replace its fields.
 
     Raises
     ------
     InputError
         For a file that cannot be read, an unknown field or a number out of its limits.
     """
+    if path is None:
+        return body_case({}, "options", overrides=overrides, log=log)
     return body_case(read_toml(path), path.name, overrides=overrides, log=log)
 
 

@@ -181,18 +181,7 @@ def run_population(
         raise InputError("--patients", "number", patients, "from 1 to 1000000")
     found = _empty(setup, patients)
     if earlier is not None:
-        if earlier.setup.key() != setup.key():
-            raise InputError(
-                "population", "earlier run", "other settings", "the same case, options and seed, or another folder"
-            )
-        n = min(patients, earlier.done.size)
-        for new, old in (
-            (found.parameters, earlier.parameters),
-            (found.suv, earlier.suv),
-            (found.tia_h, earlier.tia_h),
-        ):
-            new[:n] = old[:n]
-        found.done[:n] = earlier.done[:n]
+        _take_up(found, earlier)
     missing = np.flatnonzero(~found.done).tolist()
     report = progress or (lambda stage, done, total: None)
     pool = ThreadPoolExecutor(max_workers=workers)
@@ -216,6 +205,16 @@ def run_population(
     if not found.usable.any():
         raise NotComputable("the population", "no patient can be computed", "other ranges", "NO_PATIENT_FOUND")
     return found
+
+
+def _take_up(found: Population, earlier: Population) -> None:
+    """Copy what an earlier run has finished."""
+    if earlier.setup.key() != found.setup.key():
+        needed = "the same case, options and seed, or another folder"
+        raise InputError("population", "earlier run", "other settings", needed)
+    n = min(found.done.size, earlier.done.size)
+    for name in ("parameters", "suv", "tia_h", "done"):
+        getattr(found, name)[:n] = getattr(earlier, name)[:n]
 
 
 def _empty(setup: Setup, patients: int) -> Population:

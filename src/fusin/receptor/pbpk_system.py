@@ -297,37 +297,44 @@ def run(
     )
     drugs = np.array([(c.time_min, c.height, c.absorption_per_min, c.elimination_per_min) for c in competition])
     state, kept, at, steps = np.zeros(system.size), np.zeros((times.size, system.size)), start, 0
-    breaks = _breaks(gives, competition, start, float(times[-1]))
     linear = (system.rows, system.columns, system.values)
-    for begin, end in itertools.pairwise(breaks):
-        for give in gives:
-            if give.duration_min == 0 and give.time_min == begin:
-                state[system.entry] += give.hot_nmol
-                state[n + system.entry] += give.cold_nmol
+    for begin, end in itertools.pairwise(_breaks(gives, competition, start, float(times[-1]))):
+        _add_boluses(state, system, gives, begin)
         kept[times == begin] = state
-        supply = np.zeros(system.size)
-        for give in gives:
-            if give.duration_min > 0 and give.time_min <= begin and end <= give.time_min + give.duration_min:
-                supply[system.entry] += give.hot_nmol / give.duration_min
-                supply[n + system.entry] += give.cold_nmol / give.duration_min
         inside = np.flatnonzero((times > begin) & (times <= end))
         marks = times[inside] if inside.size and times[inside[-1]] == end else np.append(times[inside], end)
         course = np.zeros((marks.size, system.size))
         done = integrate(
-            state, begin, marks, linear, system.sites, system.strength, system.receptor, drugs.reshape(-1, 4), supply,
-            system.pattern(), absolute * scale, relative, MOST_STEPS, course,
+            state, begin, marks, linear, system.sites, system.strength, system.receptor, drugs.reshape(-1, 4),
+            _supply(system, gives, begin, end), system.pattern(), absolute * scale, relative, MOST_STEPS, course,
         )  # fmt: skip
         if done < 0 or not np.all(np.isfinite(state)):
-            raise NotComputable(
-                "the course of the body", f"the integration gave up between {begin:g} and {end:g} min",
-                "rates within their ranges", "INTEGRATION_FAILED",
-            )  # fmt: skip
+            because = f"the integration gave up between {begin:g} and {end:g} min"
+            raise NotComputable("the course of the body", because, "rates within their ranges", "INTEGRATION_FAILED")
         kept[inside] = course[: inside.size]
         steps, at = steps + done, end
+    _add_boluses(state, system, gives, at)
     kept[times == at] = state
     return Course(
         system=system, time_min=times, state=kept, gives=tuple(gives), competition=tuple(competition), steps=steps
     )
+
+
+def _add_boluses(state: FloatArray, system: PoolSystem, gives: Sequence[Give], moment: float) -> None:
+    for give in gives:
+        if give.duration_min == 0 and give.time_min == moment:
+            state[system.entry] += give.hot_nmol
+            state[len(system.pools) + system.entry] += give.cold_nmol
+
+
+def _supply(system: PoolSystem, gives: Sequence[Give], begin: float, end: float) -> FloatArray:
+    """What infusions bring between two moments [nmol/min]."""
+    found = np.zeros(system.size)
+    for give in gives:
+        if give.duration_min > 0 and give.time_min <= begin and end <= give.time_min + give.duration_min:
+            found[system.entry] += give.hot_nmol / give.duration_min
+            found[len(system.pools) + system.entry] += give.cold_nmol / give.duration_min
+    return found
 
 
 def _breaks(gives: Sequence[Give], competition: Sequence[Competition], start: float, end: float) -> list[float]:
