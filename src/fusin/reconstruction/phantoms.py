@@ -159,8 +159,7 @@ class Phantom:
     def bounds_mm(self) -> tuple[FloatArray, FloatArray]:
         """Lowest and highest corner of a box that holds all parts."""
         _, data = encode([p.solid for p in self.parts])
-        reach = np.linalg.norm(data[:, 12:15], axis=1)[:, None]
-        # A ball about each middle that holds the solid, whatever its turn.
+        reach = (np.abs(data[:, 3:12].reshape(-1, 3, 3)) * data[:, 12:15, None]).sum(axis=1)
         return (data[:, :3] - reach).min(axis=0), (data[:, :3] + reach).max(axis=0)
 
     def volume_ml(self, name: str, *, pitch_mm: float = 0.5) -> float:
