@@ -28,6 +28,7 @@ NAMES = (
     "voxel_dose",
     "kinetics",
     "receptor",
+    "pbpk",
 )
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed
