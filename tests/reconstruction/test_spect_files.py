@@ -205,6 +205,17 @@ def test_each_mistake_of_a_file_gets_one_sentence_that_names_it(tmp_path, mistak
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("content", [b"", b"angle,counts\n0,1\n", b"\x5c\x01\x00\x00" + bytes(400)])
+def test_files_of_another_kind_are_refused_by_name(tmp_path, content):
+    (tmp_path / "p.csv").write_bytes(content)
+    with pytest.raises(InputError, match="no DICOM file and no Interfile header"):
+        read_spect(tmp_path / "p.csv", log=NoticeLog())
+    with pytest.raises(InputError, match="Interfile headers of projections"):
+        read_spect(tmp_path, log=NoticeLog())
+    with pytest.raises(InputError, match="nothing"):
+        read_spect(tmp_path / "absent.dcm", log=NoticeLog())
+
+
 def test_a_reconstruction_beside_projections_is_left_out(tmp_path):
     written(tmp_path / "p.dcm")
     changed(written(tmp_path / "r.dcm"), MISTAKES["reconstructed"][0])

@@ -119,18 +119,15 @@ def _opened(path: Path) -> Any:
             warnings.simplefilter("ignore")
             dataset = dcmread(path, force=is_dicom(path))
             str(dataset.get("SOPClassUID", ""))
-    except (
-        InvalidDicomError,
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        NotImplementedError,
-        TypeError,
-    ) as err:
-        raise InputError(path.name, "file", f"{type(err).__name__}: {str(err).splitlines()[0][:120] if str(err) else ''}",
-                         "an undamaged DICOM file of projections") from err  # fmt: skip
+    except InvalidDicomError as err:
+        raise InputError(
+            path.name, "file", "no DICOM file and no Interfile header", "projections as DICOM NM or Interfile"
+        ) from err
+    except (OSError, EOFError, ValueError, KeyError, AttributeError, NotImplementedError, TypeError) as err:
+        first = (str(err).splitlines() or [""])[0][:120]
+        raise InputError(
+            path.name, "file", f"{type(err).__name__}: {first}", "an undamaged DICOM file of projections"
+        ) from err
     return dataset
 
 
