@@ -81,6 +81,16 @@ def test_virtual_patients_are_kept_and_taken_up_again(tmp_path):
     assert more.document["patients"] == alone.document["patients"]
 
 
+def test_a_nuclide_without_emissions_has_uptake_and_no_dose():
+    log = NoticeLog()
+    case = body_case(
+        {"given": {"nuclide": "F-18", "activity_mbq": 200, "peptide_nmol": 30}, "ask": ["mass"]}, "case.toml", log=log
+    )
+    found = pbpk_report(case, inputs=[], draws=0, log=log)
+    assert {r["dose_gy"] for r in found.document["regions"]} == {None}
+    assert "NO_SELF_DOSE" in {n.code for n in log}
+
+
 def test_without_draws_no_interval_is_invented():
     case = body_case(
         {"given": {"nuclide": "Ga-68", "activity_mbq": 150, "peptide_nmol": 30}}, "case.toml", log=NoticeLog()

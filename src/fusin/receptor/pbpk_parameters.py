@@ -136,9 +136,7 @@ def _check(name: str, value: float, record: BodyRecord) -> None:
     share = record.unit == "1" and name != "interstitial_albumin"
     bad = not math.isfinite(value) or value < 0 or (value == 0 and not zero) or (share and value > 1)
     if bad:
+        unit = "" if record.unit == "1" else f" in {record.unit}"
         raise InputError(
-            "body",
-            name,
-            float(value),
-            f"a number {'from 0' if zero else 'above 0'}{' to 1' if share else ''} in {record.unit}",
+            "body", name, float(value), f"a number {'from 0' if zero else 'above 0'}{' to 1' if share else ''}{unit}"
         )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fusin.dosimetry.spheres import sphere_s
+from fusin.errors import InputError, NotComputable
 from fusin.provenance import Method, NoticeLog
 from fusin.quantification.study import Stage, silent
 from fusin.receptor.pbpk import hot_nmol, output_times
@@ -84,7 +85,7 @@ def pbpk_report(
     found = study_body(case, draws=draws, seed=seed, log=log, progress=progress)
     amounts = _amounts(case, found) if "amount" in case.ask else None
     population = _population(found, patients, folder, progress) if patients else None
-    regions = _region_rows(found)
+    regions = _region_rows(found, log)
     sections = [_regions_section(found, regions), *_answer_sections(found, amounts)]
     if population is not None:
         sections.append(_population_section(population))
@@ -113,10 +114,10 @@ def _flat(name: str, found: Estimate) -> dict[str, float | None]:
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
 
 
-def _region_rows(found: BodyStudy) -> list[dict[str, Any]]:
+def _region_rows(found: BodyStudy, log: NoticeLog) -> list[dict[str, Any]]:
     """SUV, time-integrated activity and self-dose of each region."""
     case = found.case
-    factors = _dose_factors(found)
+    factors = _dose_factors(found, log)
     rows = []
     for name in found.setup.regions:
         tia = found.tia_mbq_h[name]
@@ -130,18 +131,23 @@ def _region_rows(found: BodyStudy) -> list[dict[str, Any]]:
     return rows
 
 
-def _dose_factors(found: BodyStudy) -> dict[str, float]:
+def _dose_factors(found: BodyStudy, log: NoticeLog | None = None) -> dict[str, float]:
     """Self-dose per time-integrated activity [Gy/(MBq h)].
 
     A sphere of the region's volume at 1 g/mL; of marrow, which no sphere describes, the charged particles alone, all absorbed.
-    Blood and the rest have no self-dose of this kind.
+    Blood and the rest have no self-dose of this kind, and no region has one of a nuclide whose emissions are not known.
     """
-    factors = {}
+    factors: dict[str, float] = {}
     for name, volume in found.typical.volumes_l.items():
         mass = 1000.0 * volume
         if name in ("blood", "rest") or not 0.001 <= mass <= 10000.0:
             continue
-        sphere = sphere_s(found.case.nuclide, mass)
+        try:
+            sphere = sphere_s(found.case.nuclide, mass)
+        except (InputError, NotComputable) as err:
+            if log is not None:
+                log.info("NO_SELF_DOSE", f"no self-dose of {found.case.nuclide}: {err}", where=found.case.nuclide)
+            return {}
         per_s = sphere.charged_mgy_per_mbq_s if name == "red marrow" else sphere.s_mgy_per_mbq_s
         factors[name] = per_s * 3.6
     return factors
@@ -150,10 +156,11 @@ def _dose_factors(found: BodyStudy) -> dict[str, float]:
 def _amounts(case: BodyCase, found: BodyStudy) -> Amounts | None:
     response = found.responses["mass"]
     tumour = max(case.tumours, key=lambda t: t.volume_ml).name if case.tumours else ""
-    if response.measure != "tia" or not tumour:
+    factors = _dose_factors(found)
+    if response.measure != "tia" or not tumour or not factors:
         return None
     return amounts_for_therapy(
-        response, gy_per_mbq_h=_dose_factors(found), limits_gy=case.limits_gy, tumour=tumour, nuclide=case.nuclide
+        response, gy_per_mbq_h=factors, limits_gy=case.limits_gy, tumour=tumour, nuclide=case.nuclide
     )
 
 

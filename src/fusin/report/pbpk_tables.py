@@ -105,7 +105,7 @@ def of_draws(name: str, values: Any) -> dict[str, float | None]:
     """Typical value and the middle 95 % of the bodies; nothing where one of them has no value."""
     if not np.isfinite(values).all():
         return {name: None, f"{name}_low": None, f"{name}_high": None}
-    low, high = np.percentile(values[1:], [2.5, 97.5]).tolist() if values.size > 3 else (None, None)
+    low, high = np.percentile(values, [2.5, 97.5]).tolist() if values.size > 2 else (None, None)
     return {name: float(values[0]), f"{name}_low": low, f"{name}_high": high}
 
 
