@@ -32,6 +32,8 @@ BLOOD_FREE = ("srtm", "logan-ref")
 """Models whose input is a reference region."""
 
 _COMPARED = ("1tcm", "2tcm-irreversible", "2tcm")
+_REWEIGHTED = 3
+"""Rounds of weights by counts: those of the fitted curve, not of the noisy frames."""
 _PHRASES = {"given": "as the table states them", "uniform": "equal", "duration": "duration of the frame",
             "counts": "duration x decay / activity (counting statistics)"}  # fmt: skip
 
@@ -310,13 +312,17 @@ def frame_weights(curve: TissueCurve, options: KineticOptions) -> tuple[FloatArr
         return np.asarray(duration / max(float(duration.max()), 1e-300)), _PHRASES[kind]
     if options.nuclide is None:
         raise InputError("--nuclide", "option", "nothing", "the nuclide, for weights by counts")
-    half_life = nuclide(options.nuclide).half_life_s
-    start = np.asarray(curve.frames.start_min)
-    decayed = decay_factor(60.0 * start, half_life) * mean_over_frame(60.0 * duration, half_life)
+    return _counting_weights(curve.frames, curve.activity, options.nuclide), _PHRASES[kind]
+
+
+def _counting_weights(frames: Frames, activity: FloatArray, name: str) -> FloatArray:
+    half_life = nuclide(name).half_life_s
+    duration = np.asarray(frames.duration_min)
+    decayed = decay_factor(60.0 * np.asarray(frames.start_min), half_life) * mean_over_frame(60.0 * duration, half_life)
     # An empty frame is as uncertain as a faint one, not infinitely well known.
-    floor = 0.02 * float(np.max(curve.activity))
-    weights = duration * decayed / np.maximum(curve.activity, max(floor, 1e-300))
-    return np.asarray(weights / max(float(weights.max()), 1e-300)), _PHRASES[kind]
+    floor = 0.02 * float(np.max(activity))
+    weights = duration * decayed / np.maximum(activity, max(floor, 1e-300))
+    return np.asarray(weights / max(float(weights.max()), 1e-300))
 
 
 def _region(
@@ -337,13 +343,22 @@ def _compartments(one: RegionKinetics, options: KineticOptions, log: NoticeLog) 
     if options.fit.average and curve.frames.duration_min is None:
         raise InputError(curve.name, "--frames", "mean", "start and end of the frames")
 
+    counted = frame_weights(curve, options)[1] == _PHRASES["counts"]
+
     def fitted(model: CompartmentName, settings: FitSettings) -> CompartmentFit:
         return fit_compartments(
             model, curve.frames, curve.activity, source, settings=settings, weights=one.weights, what=curve.name
         )
 
-    found = fitted(name, options.fit)
     plain = replace(options.fit, interval="none")
+    if counted and options.nuclide is not None:
+        # A frame that noise made faint would weigh more than one that noise made bright, and pull the rates down.
+        for _ in range(_REWEIGHTED):
+            smooth = fitted(name, plain).fitted
+            if not float(np.max(smooth)) > 0:
+                break
+            one = replace(one, weights=_counting_weights(curve.frames, smooth, options.nuclide))
+    found = fitted(name, options.fit)
     candidates: dict[str, CompartmentFit] = {}
     if options.compare and name in _COMPARED:
         candidates = {m: found if m == name else fitted(m, plain) for m in cast(tuple[CompartmentName, ...], _COMPARED)}
