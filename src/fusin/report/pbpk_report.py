@@ -15,7 +15,7 @@ from fusin.quantification.study import Stage, silent
 from fusin.receptor.pbpk import hot_nmol, output_times
 from fusin.receptor.pbpk_calibration import ORGAN_SUV
 from fusin.receptor.pbpk_case import BodyCase
-from fusin.receptor.pbpk_parameters import CALIBRATED, records_for
+from fusin.receptor.pbpk_parameters import CALIBRATED, LIGAND_FIELDS, records_for
 from fusin.receptor.pbpk_population import Population, read_population, run_population, write_population
 from fusin.receptor.pbpk_questions import Amounts, Response, amounts_for_therapy, response_rows
 from fusin.receptor.pbpk_study import BodyStudy, sampling_times, setup_of, study_body
@@ -296,23 +296,21 @@ def _population_section(found: Population) -> JobSection:
 
 def _calibration_section(found: BodyStudy) -> JobSection:
     rows = [one.to_json() for one in found.identified]
-    values = found.typical.values
-    text = (
-        "Six numbers of the body are set such that SUV of five organs and a solid tumour come out: "
-        + ", ".join(f"{name} {values[name]:.3g}" for name in CALIBRATED)
-        + ".",
-        "What keeps its whole range below is not identified by SUV at one moment: KD, rates and receptor number of a patient "
-        "cannot be told apart from one scan; the ratio of receptor to KD is known better than either.",
-    )
-    tables = (
-        (
-            _table("identified", "What organ SUV tell", rows, BODY_IDENTIFIED_COLUMNS, on_page=False),
-            identified_table(rows),
+    own = found.case.ligand == "pentixafor"
+    values = {n: found.typical.values[n] for n in CALIBRATED if own or n not in LIGAND_FIELDS}
+    text = [
+        "Numbers of the body are set such that SUV of five organs and a solid tumour with [68Ga]pentixafor come out: "
+        + ", ".join(f"{name} {significant(value)}" for name, value in values.items())
+        + "."
+    ]
+    if rows:
+        text.append(
+            "What keeps its whole range below is not identified by SUV at one moment: KD, rates and receptor number of a patient "
+            "cannot be told apart from one scan; the ratio of receptor to KD is known better than either."
         )
-        if rows
-        else ()
-    )
-    return JobSection(name="calibration", title="Calibration", text=text, tables=tables)
+    plain = _table("identified", "What organ SUV tell", rows, BODY_IDENTIFIED_COLUMNS, on_page=False)
+    tables = (plain, identified_table(rows)) if rows else ()
+    return JobSection(name="calibration", title="Calibration", text=tuple(text), tables=tables)
 
 
 def _parameter_section(found: BodyStudy) -> JobSection:
