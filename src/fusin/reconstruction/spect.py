@@ -40,7 +40,8 @@ FloatArray = NDArray[np.float64]
 _VIEWS_AT_ONCE = 8
 # Beyond it the compiled exponential loses accuracy; no tissue or implant is near.
 _LARGEST_HALF_DEPTH = 2.0
-_REACH = 3.0
+# A point at the edge that wanders further out in steps would come back with less than 0.01 % of its counts.
+_REACH = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
