@@ -226,7 +226,10 @@ def reconstruct(
     if options.make_prior is not None:
         options = replace(options, prior=options.make_prior(problem), make_prior=None)
     state = start if isinstance(start, State) else _first(problem, options, start)
-    first = problem.log_likelihood(state.image)[0] if likelihood and not state.iteration else None
+    uniform = start is None and options.algorithm in ("mlem", "osem")
+    first = problem.uniform if uniform else None
+    if likelihood and not uniform and not state.iteration:
+        first, _ = problem.log_likelihood(state.image)
     keep(state)
     stopped = f"{options.iterations} iterations were asked for"
     while state.iteration < options.iterations:
@@ -244,6 +247,12 @@ def reconstruct(
         keep(state)
     if stopping is not None and state.iteration == options.iterations and stopping.reached(state.changes):
         stopped = stopping.sentence(state.iteration)
+    _warn_of_unexplained(state, measured, log)
+    return Reconstruction(image=state.image, state=state, options=options, start_log_likelihood=first, stopped=stopped,
+                          sensitivity=problem.sensitivity)  # fmt: skip
+
+
+def _warn_of_unexplained(state: State, measured: Measured, log: NoticeLog) -> None:
     if state.unexplained > 0:
         log.warning(
             "COUNTS_UNEXPLAINED",
@@ -252,8 +261,6 @@ def reconstruct(
             where=measured.name,
             raw=state.unexplained,
         )
-    return Reconstruction(image=state.image, state=state, options=options, start_log_likelihood=first, stopped=stopped,
-                          sensitivity=problem.sensitivity)  # fmt: skip
 
 
 def _first(problem: Problem, options: Options, start: FloatImage | None) -> State:

@@ -34,8 +34,9 @@ class Problem:
     measured : counts and additive part; counts of bins that no voxel reaches are 0
     subsets : views of each subset in the order of use
     sensitivity : of all views
-    by_subset : sensitivity of each subset, made when EM steps need it
     unit : the uniform image that gives the measured total
+    by_subset : sensitivity of each subset
+    uniform : log-likelihood of that image
     """
 
     projector: Projector
@@ -44,6 +45,7 @@ class Problem:
     sensitivity: FloatImage
     unit: float
     by_subset: tuple[FloatImage, ...] = ()
+    uniform: float = 0.0
 
     def expected(self, image: FloatImage, views: Views | None = None) -> FloatImage:
         """H x + b of some views."""
@@ -67,9 +69,7 @@ class Problem:
         return self.steer(self.expected(image, views), views) - self.seen_by(views)
 
     def seen_by(self, views: Views) -> FloatImage:
-        """Sensitivity of one subset, weights included; kept from its first use."""
-        if not self.by_subset:
-            self.by_subset = tuple(_sensitivity(self.projector, self.measured, v) for v in self.subsets)
+        """Sensitivity of one subset, weights included."""
         for known, image in zip(self.subsets, self.by_subset, strict=True):
             if known is views:
                 return image
@@ -120,7 +120,11 @@ def make_problem(projector: Projector, measured: Measured, subsets: tuple[Views,
             "one view of counts per view of the geometry",
             "COUNTS_SHAPE",
         )
-    sensitivity = _sensitivity(projector, measured, None)
+    by_subset = tuple(_sensitivity(projector, measured, views) for views in subsets)
+    whole = np.zeros(by_subset[0].shape, np.float64)
+    for part in by_subset:
+        whole += part
+    sensitivity = whole.astype(np.float32)
     total, additive = measured.total_counts, measured.expected_additive
     if total <= 0 or not (sensitivity > 0).any():
         raise NotComputable(
@@ -136,39 +140,43 @@ def make_problem(projector: Projector, measured: Measured, subsets: tuple[Views,
             "a scatter estimate below the counts: check the windows and their widths",
             "NO_TRUE_COUNTS",
         )
-    measured = _within_reach(projector, measured, sensitivity, subsets, log)
     unit = (total - additive) / float(sensitivity.sum(dtype=np.float64))
-    return Problem(projector, measured, subsets, sensitivity, unit)
+    found = Problem(projector, measured, subsets, sensitivity, unit, by_subset)
+    _measure_reach(found, log)
+    return found
 
 
-def _within_reach(
-    projector: Projector, measured: Measured, sensitivity: FloatImage, subsets: tuple[Views, ...], log: NoticeLog
-) -> Measured:
-    """Set counts to 0 in bins that no voxel and no additive count can reach: no image could explain them."""
-    ones = (sensitivity > 0).astype(np.float32)
-    counts, lost, bins = None, 0.0, 0
-    for views in subsets:
-        reach = projector.forward(ones, views)
-        if measured.additive is not None:
-            reach = reach + measured.additive[views]
-        beyond = (reach <= _BARELY_SEEN * float(reach.max(initial=0.0))) & (measured.counts[views] > 0)
+def _measure_reach(problem: Problem, log: NoticeLog) -> None:
+    """Project the uniform image: its likelihood, and counts in bins that no voxel reaches, which no image could explain."""
+    from fusin.reconstruction.poisson_kernels import log_terms
+
+    measured = problem.measured
+    uniform = np.where(problem.sensitivity > 0, np.float32(problem.unit), np.float32(0.0))
+    counts, lost, bins, logs = None, 0.0, 0, 0.0
+    for views in problem.subsets:
+        expected = problem.expected(uniform, views)
+        y = measured.counts[views]
+        beyond = (expected <= _BARELY_SEEN * float(expected.max(initial=0.0))) & (y > 0)
         if beyond.any():
             counts = measured.counts.copy() if counts is None else counts
-            there = counts[views]
-            lost += float(there[beyond].sum(dtype=np.float64))
+            lost += float(y[beyond].sum(dtype=np.float64))
             bins += int(beyond.sum())
-            there[beyond] = 0.0
-            counts[views] = there
-    if counts is None:
-        return measured
-    log.warning(
-        "COUNTS_OUTSIDE_IMAGE",
-        f"{lost:.6g} of {measured.total_counts:.6g} counts lie in {bins} bins that no voxel of the image reaches; they are "
-        "left out",
-        where=measured.name,
-        raw=lost,
+            y = np.where(beyond, np.float32(0.0), y)
+            counts[views] = y
+        w = np.empty((0, 0), np.float32) if measured.weights is None else _flat(measured.weights[views])
+        logs += float(log_terms(_flat(y), _flat(expected), w)[:, 0].sum())
+    problem.uniform = (
+        logs - float(np.vdot(problem.sensitivity.astype(np.float64), uniform)) - measured.expected_additive
     )
-    return replace(measured, counts=counts, additive_total=measured.expected_additive)
+    if counts is not None:
+        log.warning(
+            "COUNTS_OUTSIDE_IMAGE",
+            f"{lost:.6g} of {measured.total_counts:.6g} counts lie in {bins} bins that no voxel of the image reaches; they are "
+            "left out",
+            where=measured.name,
+            raw=lost,
+        )
+        problem.measured = replace(measured, counts=counts, additive_total=measured.expected_additive)
 
 
 def _sensitivity(projector: Projector, measured: Measured, views: Views | None) -> FloatImage:
