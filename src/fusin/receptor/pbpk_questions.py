@@ -229,7 +229,8 @@ def sink_correlations(
 ) -> dict[str, Estimate]:  # fmt: skip
     """Spearman's correlation of organ SUV with tumour volume over virtual patients, as a cohort would show it.
 
-    Volumes are log-uniform. The interval is that of Fisher's z with the variance of Bonett and Wright (2000).
+    Volumes are log-uniform, one from each of ``per_body`` parts of the range. The interval is that of Fisher's z with the
+    variance of Bonett and Wright (2000).
     """
     from scipy.stats import norm, spearmanr
 
@@ -239,8 +240,9 @@ def sink_correlations(
     for number, (values, _) in enumerate(bodies[1:]):
         if progress is not None:
             progress("cohort", number, len(bodies) - 1)
-        for _ in range(per_body):
-            volume = math.exp(rng.uniform(math.log(low_ml), math.log(high_ml)))
+        for place in range(per_body):
+            # Each body with a small, a middle and a large burden, so that bodies differ by no chance of their volumes.
+            volume = low_ml * (high_ml / low_ml) ** ((place + rng.uniform()) / per_body)
             limited = {**values, "perfusion_tumour_per_min": _perfusion(values, volume)}
             disease = (Tumour(name=BURDEN, volume_ml=volume),)
             found = _uptake((limited, disease), setup.given, setup.times_min, setup.competition, "suv")
