@@ -218,13 +218,7 @@ def reconstruct(
         Where counts and projector do not fit, see `make_problem`.
     """
     log = NoticeLog() if log is None else log
-    views = projector.data_shape[0]
-    subsets = split_views(views, options.subsets, angles_deg=options.angles_deg)
-    if views % options.subsets:
-        log.info("SUBSETS_UNEQUAL", f"{views} views in {options.subsets} subsets: sizes differ by one view")
-    problem = make_problem(projector, measured, subsets, log=log)
-    if options.make_prior is not None:
-        options = replace(options, prior=options.make_prior(problem), make_prior=None)
+    problem, options = _prepared(projector, measured, options, log)
     state = start if isinstance(start, State) else _first(problem, options, start)
     uniform = start is None and options.algorithm in ("mlem", "osem")
     first = problem.uniform if uniform else None
@@ -250,6 +244,18 @@ def reconstruct(
     _warn_of_unexplained(state, measured, log)
     return Reconstruction(image=state.image, state=state, options=options, start_log_likelihood=first, stopped=stopped,
                           sensitivity=problem.sensitivity)  # fmt: skip
+
+
+def _prepared(projector: Projector, measured: Measured, options: Options, log: NoticeLog) -> tuple[Problem, Options]:
+    """The problem with its subsets, and the options with the prior that belongs to its scale."""
+    views = projector.data_shape[0]
+    subsets = split_views(views, options.subsets, angles_deg=options.angles_deg)
+    if views % options.subsets:
+        log.info("SUBSETS_UNEQUAL", f"{views} views in {options.subsets} subsets: sizes differ by one view")
+    problem = make_problem(projector, measured, subsets, log=log)
+    if options.make_prior is not None:
+        options = replace(options, prior=options.make_prior(problem), make_prior=None)
+    return problem, options
 
 
 def _warn_of_unexplained(state: State, measured: Measured, log: NoticeLog) -> None:
