@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fusin.errors import InputError, NotComputable
-from fusin.imaging.volume import Grid
+from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import Method, NoticeLog
 from fusin.reconstruction.acquire_attenuation import read_attenuation
 from fusin.reconstruction.acquired import Acquired, digest_of
@@ -18,6 +18,7 @@ from fusin.reconstruction.pet import PetSinogramProjector
 from fusin.reconstruction.pet_corrections import attenuation_factors, over_timing_bins, randoms_from_delayed
 from fusin.reconstruction.pet_geometry import SinogramGeometry
 from fusin.reconstruction.pet_interfile import PetSinogram, read_sinogram
+from fusin.reconstruction.pet_scatter_estimate import estimate_scatter
 from fusin.reconstruction.projector import FloatImage
 from fusin.reconstruction.resolution import ImageResolution
 
@@ -49,11 +50,12 @@ def acquire_pet(config: Config, *, log: NoticeLog) -> Acquired:
     grid = _grid(config.fields("image"), geometry)
     attenuation = read_attenuation(config, grid, energy_kev=_ANNIHILATION_KEV, log=log)
     factors, sentences, inputs = _factors(config, prompts, log)
+    efficiencies = factors
     if attenuation.mu is not None:
         passed = attenuation_factors(geometry, attenuation.mu, image=grid)
         factors = passed if factors is None else factors * passed
     resolution, blur = _resolution(config)
-    additive, redraw, added, more = _additive(config, prompts, log)
+    additive, redraw, added, more = _additive(config, prompts, efficiencies, attenuation.mu, log)
     calibration = config.calibration
     corrections = (f"Counts: prompt coincidences of {path.name}.", attenuation.sentence, *sentences, blur, *added)
     return Acquired(
@@ -130,7 +132,7 @@ def _resolution(config: Config) -> tuple[ImageResolution | None, str]:
 
 
 def _additive(
-    config: Config, prompts: PetSinogram, log: NoticeLog
+    config: Config, prompts: PetSinogram, efficiencies: FloatImage | None, mu: Volume | None, log: NoticeLog
 ) -> tuple[FloatImage | None, Callable[[np.random.Generator], FloatImage] | None, tuple[str, ...], tuple[Path, ...]]:
     """Randoms + scatter, how to draw them anew, the sentences, the files."""
     parts: list[FloatImage] = []
@@ -154,7 +156,7 @@ def _additive(
     else:
         sentences.append("Randoms: not corrected.")
     fields = config.fields("scatter")
-    method = fields.word("method", ("none", "file"), "none")
+    method = fields.word("method", ("none", "file", "simulated"), "none")
     scatter = _beside(fields, "file", prompts, log)
     if (method == "file") != (scatter is not None):
         raise InputError(
@@ -164,6 +166,15 @@ def _additive(
         parts.append(scatter[0])
         inputs.append(scatter[1])
         sentences.append(f"Scatter: expected counts of {scatter[1].name}, in the model and not subtracted.")
+    elif method == "simulated":
+        if mu is None:
+            raise InputError(
+                fields.where, "method", "simulated", "a table [attenuation]: scatter is simulated from its map"
+            )
+        simulated = estimate_scatter(prompts.geometry, prompts.values, mu, randoms=parts[0] if parts else None,
+                                     efficiencies=efficiencies, log=log)  # fmt: skip
+        parts.append(simulated.values)
+        sentences.append(simulated.sentence)
     else:
         sentences.append("Scatter: not corrected.")
     if delayed is not None:
