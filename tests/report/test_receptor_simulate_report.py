@@ -55,3 +55,15 @@ def test_equal_runs_give_equal_bytes(tmp_path):
     assert figures(one) == figures(other)
     assert one.document == other.document
     assert (tmp_path / "a" / "ligand.xml").read_bytes() == (tmp_path / "b" / "ligand.xml").read_bytes()
+
+
+def test_times_of_the_table_say_their_unit_and_small_rates_keep_their_digits():
+    from fusin.report.table_text import print_table
+
+    output = report(outputs=("C4Bp",), draws=10, ranges=("k_int_C4=0.00001:0.0047:log",))
+    tables = {t.name: t for s in output.sections for t in s.tables}
+    course = print_table(tables["course-summary"].frame, tables["course-summary"].shown)
+    assert "Time of highest [s]" in course.headings
+    draws = print_table(tables["draws"].frame, tables["draws"].shown)
+    low = draws.rows[0][draws.headings.index("Low")]
+    assert low == "1e−5"

@@ -172,3 +172,10 @@ def test_rows_beyond_the_limit_are_counted() -> None:
     table = print_table(pd.DataFrame({"x": range(1000)}), most=10)
     assert len(table.rows) == 10
     assert table.notes == ("The first 10 of 1,000 rows.",)
+
+
+def test_a_column_of_many_sizes_keeps_the_digits_of_each():
+    frame = pd.DataFrame({"rate": [8.5e-9, 0.00074, 1.5, 0.0, 5.1e6], "n": [1, 2, 3, 4, 5]})
+    shown = shown_columns(frame, significant={"rate": 3, "n": 3})
+    assert [row[0] for row in print_table(frame, shown).rows] == ["8.5e−9", "0.00074", "1.5", "0", "5,100,000"]
+    assert [row[1] for row in print_table(frame, shown).rows] == ["1", "2", "3", "4", "5"]

@@ -58,6 +58,7 @@ KINETIC_FIT_COLUMNS = (
     Column("t_star_min", "float64", "start of the first frame of a graphical method"),
     Column("reason", "string", "why there is no result"),
 )
+_FIT_HEADINGS = {"n": "n", "k": "k", "rss": "RSS", "aicc": "AICc", "t_star_min": "t* [min]"}
 KINETIC_POINT_COLUMNS = (
     Column("scan", "string", "scan or patient, where the table names it"),
     Column("region", "string", "region"),
@@ -275,7 +276,8 @@ def _sections(found: KineticStudy, options: KineticOptions) -> tuple[JobSection,
                    figures=kinetics_figures(found.regions, unit=found.unit)),
         JobSection(name="fits", title="Fits", text=(f"Weights of the frames: {found.weighting}.",), tables=(
             JobTable(name="fits", title="Fits", frame=fits,
-                     shown=shown_columns(fits, KINETIC_FIT_COLUMNS, leave_out=gone)), points)),
+                     shown=shown_columns(fits, KINETIC_FIT_COLUMNS, leave_out=gone, headings=_FIT_HEADINGS,
+                                         significant={"rss": 3})), points)),
     )  # fmt: skip
 
 

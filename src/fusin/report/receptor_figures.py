@@ -51,6 +51,7 @@ class Look:
     units : column to its unit, or an empty text
     time_unit : of the axis, or an empty text
     time_factor : model time to the time of the axis
+    model_time : unit of the model's time, or an empty text
     notes : lines below each figure
     """
 
@@ -58,6 +59,7 @@ class Look:
     units: Mapping[str, str]
     time_unit: str
     time_factor: float
+    model_time: str
     notes: tuple[str, ...] = ()
 
     def time_title(self) -> str:

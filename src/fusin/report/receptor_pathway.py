@@ -18,6 +18,7 @@ from fusin.receptor.quantities import Quantity, time_in_model, unit_text
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.pathway_figure import PathwayState, pathway_figure
 from fusin.report.plate import Figure, counted, number_label
+from fusin.report.table_text import shown_columns
 
 __all__ = ["pathway_report"]
 
@@ -109,7 +110,8 @@ def _notes(layers: str) -> tuple[str, ...]:
 
 def _text(value: float, *, share: bool, unit: str) -> str:
     if share:
-        return f"{value:.0%} active"
+        # Rounding leaves an empty form a hair below nothing.
+        return f"{value if value <= -5e-3 else abs(value):.0%} active"
     size = abs(value)
     after = f" {unit}" if unit in ("pM", "nM", "uM", "mM") else ""
     if size >= 1000:
@@ -154,8 +156,9 @@ def _output(
     records = (
         [r.to_json() for r in records_of(opened.name).values()] if opened.path is None and opened.name in MODELS else []
     )
-    printed = pd.DataFrame([{k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in n.items()} for n in nodes])
-    tables = [JobTable(name="nodes", title="Nodes at the moment drawn", frame=printed)]
+    printed = pd.DataFrame([_rounded(n, list(levels)) for n in nodes])
+    shown = shown_columns(printed, significant=dict.fromkeys(levels, 4))
+    tables = [JobTable(name="nodes", title="Nodes at the moment drawn", frame=printed, shown=shown)]
     tables.append(JobTable(name="edges", title="Edges", frame=pd.DataFrame(edges), on_page=False))
     sections = [
         JobSection(name="pathway", title="Pathway", text=tuple(notes), tables=tuple(tables), figures=tuple(figures))
@@ -203,6 +206,12 @@ def _rows(opened: OpenModel, graph: PathwayGraph, levels: Mapping[str, Any], row
         }
         for k, node in enumerate(graph.nodes)
     ]
+
+
+def _rounded(node: Mapping[str, Any], states: Sequence[str]) -> dict[str, Any]:
+    """A row with four digits; what integration leaves of nothing is nothing."""
+    noise = 1e-12 * max(abs(node[name]) for name in states)
+    return {**node, **{name: float(f"{node[name]:.4g}") if abs(node[name]) > noise else 0.0 for name in states}}
 
 
 def _unit(opened: OpenModel, species: str) -> str:

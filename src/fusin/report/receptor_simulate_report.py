@@ -21,7 +21,7 @@ from fusin.receptor.steady_state import SteadyState, find_steady_state
 from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of
 from fusin.report.plate import Figure
 from fusin.report.receptor_figures import Look, course_figure, family_figure, response_figure, sensitivity_figure
-from fusin.report.table_text import number_text
+from fusin.report.table_text import number_text, shown_columns
 from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
 
@@ -161,7 +161,18 @@ def _look(opened: OpenModel, experiment: Experiment, course: TimeCourse) -> Look
     if opened.path is None and opened.name in MODELS:
         relative = [x for x in MODELS[opened.name].layers if read_layer(x).calibration == RELATIVE]
         notes = (f"Layers {', '.join(relative)}: {RELATIVE}.",) if relative else ()
-    return Look(names=names, units=units, time_unit=unit_text(given), time_factor=factor, notes=notes)
+    return Look(
+        names=names, units=units, time_unit=unit_text(given), time_factor=factor, model_time=unit_text(own), notes=notes
+    )  # fmt: skip
+
+
+def _printed(rows: list[dict[str, Any]], columns: tuple[Column, ...], look: Look) -> dict[str, Any]:
+    """Frame of responses and how it is printed: each number by its size, times with their unit."""
+    frame = to_frame(rows, columns)
+    unit = f" [{look.model_time}]" if look.model_time else ""
+    headings = {"time_of_highest": f"Time of highest{unit}", "time_of_lowest": f"Time of lowest{unit}"}
+    digits = {c.name: 4 for c in columns if c.dtype == "float64"}
+    return {"frame": frame, "shown": shown_columns(frame, columns, headings=headings, significant=digits)}
 
 
 def _add_course(
@@ -180,7 +191,7 @@ def _add_course(
     shown = sorted((r for r in rows if r["column"] in columns), key=lambda r: columns.index(r["column"]))
     frame = to_frame(rows, RESPONSE_COLUMNS)
     tables = [
-        JobTable(name="course-summary", title="Columns of the figure", frame=to_frame(shown, RESPONSE_COLUMNS)),
+        JobTable(name="course-summary", title="Columns of the figure", **_printed(shown, RESPONSE_COLUMNS, look)),
         JobTable(name="columns", title="All columns", frame=frame, on_page=False),
         JobTable(
             name="time-course", title="Time course", on_page=False,
@@ -227,9 +238,10 @@ def _draws_table(parts: _Parts, draws: Draws, columns: tuple[str, ...]) -> JobTa
     }  # fmt: skip
     frame = pd.DataFrame(rows)
     order = frame[first].abs().sort_values(ascending=False, kind="stable").index
+    shown = shown_columns(frame, significant={"low": 3, "high": 3})
     return JobTable(
         name="draws", title="Rank correlation of each parameter with the value at the end (Spearman)",
-        frame=frame.loc[order].reset_index(drop=True), on_page=len(rows) <= _FULL_TABLE * 8,
+        frame=frame.loc[order].reset_index(drop=True), shown=shown, on_page=len(rows) <= _FULL_TABLE * 8,
     )  # fmt: skip
 
 
@@ -255,7 +267,7 @@ def _add_scan(parts: _Parts, found: Scan, option: str, look: Look) -> None:
         )
     figures: list[Figure] = [response_figure(found, found.columns, look), family_figure(found, column, look)]
     table = JobTable(
-        name=key.replace("_", "-"), title=f"Responses to {found.symbol}", frame=to_frame(rows, SCAN_COLUMNS)
+        name=key.replace("_", "-"), title=f"Responses to {found.symbol}", **_printed(rows, SCAN_COLUMNS, look)
     )
     title = "Dose response" if key == "dose_response" else "Scan"
     parts.sections.append(JobSection(name=key.replace("_", "-"), title=title, tables=(table,), figures=tuple(figures)))

@@ -54,6 +54,7 @@ class Shown:
     low, high : columns of the limits
     test : column with the name of the test; the column is then a p value
     p : the column is a p value
+    significant : digits of each number for itself, where a column spans many sizes; 0 for the same decimals in all
     """
 
     name: str
@@ -65,6 +66,7 @@ class Shown:
     high: str = ""
     test: str = ""
     p: bool = False
+    significant: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,7 @@ def shown_columns(
     percent: Collection[str] = (),
     headings: Mapping[str, str] | None = None,
     leave_out: Collection[str] = (),
+    significant: Mapping[str, int] | None = None,
 ) -> tuple[Shown, ...]:
     """Choose how the columns of a frame are printed.
 
@@ -158,6 +161,7 @@ def shown_columns(
     percent : fractions that are printed in percent
     headings : other headings than the words of the name
     leave_out : columns that are not printed
+    significant : column to digits of each of its numbers, instead of the same decimals in all
     """
     names = [str(c) for c in frame.columns if c not in leave_out]
     meanings = {c.name: c.meaning for c in columns}
@@ -173,6 +177,7 @@ def shown_columns(
         column = Shown(
             name=name, heading=given.get(name, words(name)), meaning=meanings.get(name, ""), percent=name in percent,
             low=limits[0], high=limits[1], test=_test_of(name, names), p=_is_p(name),
+            significant=(significant or {}).get(name, 0),
         )  # fmt: skip
         if base and _has_limits(base, names):
             if name.endswith("_high") or frame[[base + s for s in _LIMITS]].isna().all(axis=None):
@@ -311,6 +316,8 @@ def _cells(frame: pd.DataFrame, column: Shown) -> list[str]:
         ]
     if column.p:
         return [p_value_text(_number(v)) for v in values]
+    if column.significant:
+        return [_own_digits(v, column.significant) for v in values]
     digits = _common_digits(values) if column.digits is None and not column.percent else column.digits
     return [_cell(v, column.digits if isinstance(v, Estimate) else digits, column.percent) for v in values]
 
@@ -328,6 +335,17 @@ def _cell(value: Any, digits: int | None, percent: bool) -> str:
     if isinstance(value, numbers.Integral):
         return _plain(float(value), 0)
     return _plain(100.0 * found, 1 if digits is None else digits) if percent else _plain(found, digits or 0)
+
+
+def _own_digits(value: Any, digits: int) -> str:
+    """A number by its own size, with an exponent where it would else be a row of zeros."""
+    found = _number(value)
+    if found is None or isinstance(value, numbers.Integral):
+        return _cell(value, None, False)
+    if 0 < abs(found) < 1e-4:
+        mantissa, power = f"{found:.{digits - 1}e}".split("e")
+        return f"{number_text(float(mantissa), digits)}e\u2212{abs(int(power))}"
+    return number_text(found, digits)
 
 
 def _missing(value: Any) -> bool:
