@@ -138,7 +138,7 @@ def single_scatter(
     NotComputable
         Where nothing in the map scatters.
     """
-    from fusin.reconstruction.pet_scatter_kernels import interpolate_pairs, pair_sums
+    from fusin.reconstruction.pet_scatter_kernels import pair_sums
 
     if geometry.tof is not None:
         raise Unsupported(
@@ -151,16 +151,31 @@ def single_scatter(
     scanner = geometry.scanner
     table = _angles(scanner)
     points, strength = _points(mu, chosen.point_mm)
-    around = min(chosen.crystals, scanner.crystals)
-    z = np.linspace(scanner.rings_z_mm[0], scanner.rings_z_mm[-1], max(1, min(chosen.rings, scanner.rings)))
-    angle = 2 * np.pi * np.arange(around) / around + np.deg2rad(scanner.tilt_deg)
-    normals = np.stack([np.sin(angle), -np.cos(angle), np.zeros(around)], axis=1).repeat(z.size, axis=0)
-    detectors = scanner.radius_mm * normals + np.array(geometry.centre_mm)
-    detectors[:, 2] += np.tile(z, around)
+    detectors, normals, around, z = _sampled(geometry, chosen)
     emission = _integrals(np.ascontiguousarray(image, dtype=np.float32), grid, points, detectors)
     depth = _integrals(np.ascontiguousarray(mu.values, dtype=np.float32), mu.grid, points, detectors) * 0.1
     sums = np.empty((len(detectors), len(detectors)))
     pair_sums(detectors, normals, points, strength, emission, depth, table, sums)
+    return _in_bins(geometry, sums.reshape(around, z.size, around, z.size), z)
+
+
+def _sampled(geometry: SinogramGeometry, sampling: ScatterSampling) -> tuple[FloatArray, FloatArray, int, FloatArray]:
+    """Places and normals of sampled detectors (around, then along), their number around, and their z about the middle."""
+    scanner = geometry.scanner
+    around = min(sampling.crystals, scanner.crystals)
+    z = np.linspace(scanner.rings_z_mm[0], scanner.rings_z_mm[-1], max(1, min(sampling.rings, scanner.rings)))
+    angle = 2 * np.pi * np.arange(around) / around + np.deg2rad(scanner.tilt_deg)
+    normals = np.stack([np.sin(angle), -np.cos(angle), np.zeros(around)], axis=1).repeat(z.size, axis=0)
+    detectors = scanner.radius_mm * normals + np.array(geometry.centre_mm)
+    detectors[:, 2] += np.tile(z, around)
+    return detectors, normals, around, z
+
+
+def _in_bins(geometry: SinogramGeometry, sums: FloatArray, z: FloatArray) -> FloatImage:
+    """Interpolate sums of sampled pairs in all bins, in the units of the projector."""
+    from fusin.reconstruction.pet_scatter_kernels import interpolate_pairs
+
+    scanner = geometry.scanner
     lines = axial_lines(geometry, "mean")
     order = np.argsort(lines.planes)
     ends = [0.5 * (lines.sums + sign * lines.differences)[order] for sign in (-1, 1)]
@@ -170,8 +185,8 @@ def single_scatter(
     across = scanner.crystals_xy_mm[pairs]
     out = np.empty((len(pairs), geometry.planes), np.float32)
     interpolate_pairs(
-        sums.reshape(around, z.size, around, z.size), pairs * (around / scanner.crystals), along,
-        ((across[:, 1] - across[:, 0]) ** 2).sum(axis=1), places_z[:, 1] - places_z[:, 0], scanner.radius_mm, out,
+        sums, pairs * (sums.shape[0] / scanner.crystals), along, ((across[:, 1] - across[:, 0]) ** 2).sum(axis=1),
+        places_z[:, 1] - places_z[:, 0], scanner.radius_mm, out,
     )  # fmt: skip
     out *= geometry.lines_per_plane.astype(np.float32)
     return out.reshape(geometry.views, geometry.bins, geometry.planes)

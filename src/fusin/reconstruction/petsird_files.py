@@ -119,32 +119,7 @@ def read_petsird(path: Path, *, log: NoticeLog, kind: Literal["prompts", "delaye
     NotComputable
         Without events.
     """
-    try:
-        import petsird
-    except ImportError as err:
-        raise MissingExtra("petsird", "petsird", "reading PETSIRD list mode") from err
-    pairs: list[tuple[int, ...]] = []
-    duration_ms = 0
-    try:
-        with path.open("rb") as stream, petsird.BinaryPETSIRDReader(stream) as reader:
-            header = reader.read_header().scanner
-            moved = False
-            for block in reader.read_time_blocks():
-                if isinstance(
-                    block, (petsird.TimeBlock.BedMovementTimeBlock, petsird.TimeBlock.GantryMovementTimeBlock)
-                ):
-                    moved = True
-                if not isinstance(block, petsird.TimeBlock.EventTimeBlock):
-                    continue
-                duration_ms += block.value.time_interval.stop - block.value.time_interval.start
-                lists = block.value.prompt_events if kind == "prompts" else block.value.delayed_events
-                for event in lists[0][0] if lists else ():
-                    pairs.append((*event.detection_bins, event.tof_idx))
-    except Exception as err:
-        # The package raises errors of many kinds for bytes that are no PETSIRD.
-        raise InputError(
-            path.name, "PETSIRD", f"{type(err).__name__}: {err}"[:120], "a whole binary PETSIRD file"
-        ) from err
+    header, pairs, moved, duration_ms = _coincidences(path, kind)
     types = len(header.scanner_geometry.replicated_modules)
     if types != 1 or moved:
         what = "moves bed or gantry" if moved else f"has {types} types of modules"
@@ -169,6 +144,34 @@ def read_petsird(path: Path, *, log: NoticeLog, kind: Literal["prompts", "delaye
                 where=path.name)  # fmt: skip
     return PetsirdEvents(bins=found[:, :2], tof_bins=None if tof is None else found[:, 2], tof=tof, scanner=scanner,
                          duration_s=duration_ms / 1000.0)  # fmt: skip
+
+
+def _coincidences(path: Path, kind: str) -> tuple[Any, list[tuple[int, ...]], bool, int]:
+    """Header of the scanner, (first bin, second bin, timing bin) of each event, whether anything moved, and the time [ms]."""
+    try:
+        import petsird
+    except ImportError as err:
+        raise MissingExtra("petsird", "petsird", "reading PETSIRD list mode") from err
+    pairs: list[tuple[int, ...]] = []
+    duration_ms, moved = 0, False
+    moves = (petsird.TimeBlock.BedMovementTimeBlock, petsird.TimeBlock.GantryMovementTimeBlock)
+    try:
+        with path.open("rb") as stream, petsird.BinaryPETSIRDReader(stream) as reader:
+            header = reader.read_header().scanner
+            for block in reader.read_time_blocks():
+                moved = moved or isinstance(block, moves)
+                if not isinstance(block, petsird.TimeBlock.EventTimeBlock):
+                    continue
+                duration_ms += block.value.time_interval.stop - block.value.time_interval.start
+                lists = block.value.prompt_events if kind == "prompts" else block.value.delayed_events
+                for event in lists[0][0] if lists else ():
+                    pairs.append((*event.detection_bins, event.tof_idx))
+    except Exception as err:
+        # The package raises errors of many kinds for bytes that are no PETSIRD.
+        raise InputError(
+            path.name, "PETSIRD", f"{type(err).__name__}: {err}"[:120], "a whole binary PETSIRD file"
+        ) from err
+    return header, pairs, moved, duration_ms
 
 
 def _scanner(header: Any) -> PetsirdScanner:
