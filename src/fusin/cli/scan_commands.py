@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from fusin.cli.console import RESEARCH, emit_json, print_notices, relative, say, stages, table, talk
 from fusin.cli.scan_options import check_out, read_options, study_options, window_limits
 from fusin.cli.wording import number
+from fusin.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from fusin.quantification.metrics import RegionMetrics
     from fusin.quantification.reading import Reading
     from fusin.quantification.references import ReferenceRegion
+    from fusin.report.job_output import JobOutput
 
 __all__ = ["register"]
 
@@ -79,6 +82,9 @@ def demo(
     adenoma: Annotated[
         bool, typer.Option("--adenoma", help="A patient with an aldosterone-producing adenoma instead of lesions.")
     ] = False,
+    from_counts: Annotated[
+        bool, typer.Option("--from-counts", help="Start from simulated counts: reconstruct, read, compute doses.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the noise.", min=0)] = 0,
     as_json: JsonFlag = False,
 ) -> None:
@@ -86,9 +92,12 @@ def demo(
 
     Example: fusin demo --out fusin-demo
     """
-    from fusin.report.demo import run_demo
+    from fusin.report.demo import run_counts_demo, run_demo
 
     console = talk(as_json=as_json)
+    if from_counts:
+        _demo_from_counts(run_counts_demo, out, seed, as_json=as_json, chosen=quick or adenoma)
+        return
     with stages() as progress:
         reading, comparison = run_demo(out, quick=quick, adenoma=adenoma, seed=seed, progress=progress)
     if as_json:
@@ -102,6 +111,19 @@ def demo(
         say(console, f"Bench: {relative(out / 'bench' / 'report.html')}")
         say(console, f"Dose: {relative(out / 'dose' / 'report.html')}")
         say(console, f"Receptor: {relative(out / 'receptor' / 'report.html')}")
+
+
+def _demo_from_counts(run: Callable[..., JobOutput], out: Path, seed: int, *, as_json: bool, chosen: bool) -> None:
+    """The demonstration that starts from counts; it has one patient and one size."""
+    if chosen:
+        raise InputError("demo", "--from-counts", "--quick or --adenoma", "--from-counts without them")
+    with stages() as progress:
+        output = run(out, seed=seed, progress=progress)
+    if as_json:
+        emit_json(output.document)
+    for sentence in output.summary:
+        say(talk(as_json=as_json), sentence)
+    say(talk(as_json=as_json), f"Report: {relative(out / 'report.html')}")
 
 
 def read(

@@ -21,6 +21,7 @@ from fusin.reconstruction.solids import Solid, encode
 __all__ = ["Part", "Phantom"]
 
 FloatArray = NDArray[np.float64]
+_LINES_ACROSS = 250
 _MESH_TURN = 0.5 * (np.sqrt(5.0) - 1.0)
 
 
@@ -162,25 +163,26 @@ class Phantom:
         reach = (np.abs(data[:, 3:12].reshape(-1, 3, 3)) * data[:, 12:15, None]).sum(axis=1)
         return (data[:, :3] - reach).min(axis=0), (data[:, :3] + reach).max(axis=0)
 
-    def volume_ml(self, name: str, *, pitch_mm: float = 0.5) -> float:
+    def volume_ml(self, name: str, *, pitch_mm: float | None = None) -> float:
         """Volume of a named part that later parts leave uncovered, by exact lines on a square mesh.
 
         Parameters
         ----------
         name : of the part
-        pitch_mm : of the mesh across x and y
+        pitch_mm : of the mesh across x and y; without it, about 60 000 lines, which is right to 0.1 % for a sphere
         """
         return self._integral(np.array([[float(p.name == name), 0.0] for p in self.parts]), self._named(name), pitch_mm)
 
-    def activity_bq(self, *, pitch_mm: float = 1.0) -> float:
+    def activity_bq(self, *, pitch_mm: float | None = None) -> float:
         """Total activity, by exact lines along z on a square mesh across x and y."""
         return self._integral(self._numbers()[2], list(self.parts), pitch_mm)
 
-    def _integral(self, values: FloatArray, within: Iterable[Part], pitch_mm: float) -> float:
+    def _integral(self, values: FloatArray, within: Iterable[Part], pitch_mm: float | None) -> float:
         from fusin.reconstruction.line_integrals_kernels import integrals
 
         low, high = replace(self, parts=tuple(within)).bounds_mm()
         middle, reach = 0.5 * (low + high)[:2], 0.5 * float(np.linalg.norm((high - low)[:2]))
+        pitch_mm = 2.0 * reach / _LINES_ACROSS if pitch_mm is None else pitch_mm
         axis = np.arange(-reach + 0.5 * pitch_mm, reach, pitch_mm)
         mesh = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
         # A mesh along the walls of a box would count whole rows of lines in or out.
@@ -214,14 +216,9 @@ class Phantom:
         regions = {}
         for name in dict.fromkeys(p.name for p in self.parts):
             mine = self._named(name)
-            volume = self.volume_ml(name, pitch_mm=_pitch(mine))
+            volume = self.volume_ml(name)
             entry: dict[str, Any] = {"volume_ml": volume}
             if len({p.activity_bq_ml for p in mine}) == 1:
                 entry |= {"activity_bq_ml": mine[0].activity_bq_ml, "activity_bq": mine[0].activity_bq_ml * volume}
             regions[name] = entry
         return {"phantom": self.name, "coordinates": "LPS, mm", "parts": parts, "regions": regions}
-
-
-def _pitch(parts: Iterable[Part]) -> float:
-    """A mesh of about 200 lines across the smallest solid, at most 1 mm."""
-    return float(min(1.0, *(min(p.solid.half_mm) / 100.0 for p in parts)) if parts else 1.0)

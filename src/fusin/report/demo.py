@@ -17,9 +17,10 @@ from fusin.quantification.pipeline import ReadOptions, read_study
 from fusin.quantification.protocols import DEFAULT_PROTOCOL
 from fusin.quantification.reading import Reading
 from fusin.quantification.study import Stage, StudyOptions, silent
+from fusin.report.job_output import JobOutput
 from fusin.report.outputs import write_reading
 
-__all__ = ["Match", "TruthComparison", "compare_with_truth", "run_demo"]
+__all__ = ["Match", "TruthComparison", "compare_with_truth", "run_counts_demo", "run_demo"]
 
 MARKER = ".fusin-demo"
 
@@ -192,3 +193,25 @@ def run_demo(
         run_reconstruction_demo(out / "reconstruction", seed=seed, progress=progress)
     _sign_folder(out)
     return reading, compare_with_truth(reading, patient)
+
+
+def run_counts_demo(out: Path, *, seed: int = 0, progress: Stage = silent) -> JobOutput:
+    """Simulate counts of a patient, reconstruct them, read the PET, compute doses from the SPECT; see `run_from_counts`.
+
+    Parameters
+    ----------
+    out : folder; a folder that an earlier demo made is replaced, any other must be empty or absent
+    seed : of the counts
+    progress : called with (stage, done, total)
+
+    Raises
+    ------
+    InputError
+        When the folder holds something that no demo made.
+    """
+    from fusin.report.demo_from_counts import run_from_counts
+
+    _fresh_folder(out)
+    output = run_from_counts(out, seed=seed, progress=progress).output
+    _sign_folder(out)
+    return output
