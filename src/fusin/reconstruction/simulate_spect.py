@@ -100,11 +100,7 @@ def simulate_spect(
     InputError
         For numbers that are not positive, views that do not divide among the heads, windows that are missing.
     """
-    for name, value in (("cps_per_mbq", cps_per_mbq), ("view_time_s", view_time_s), ("mesh", mesh)):
-        if not (np.isfinite(value) and value > 0):
-            raise InputError("SPECT simulation", name, value, "a positive number")
-    if heads < 1 or geometry.views % heads:
-        raise InputError("SPECT simulation", "heads", heads, f"a divisor of the {geometry.views} views")
+    _check({"cps_per_mbq": cps_per_mbq, "view_time_s": view_time_s, "mesh": mesh}, heads, geometry.views)
     if scatter is not None and len(windows) != 3:
         raise InputError("SPECT simulation", "windows", len(windows), "photopeak, lower and upper window")
     starts_s: FloatArray = np.tile(np.arange(geometry.views // heads, dtype=np.float64), heads) * float(view_time_s)
@@ -131,6 +127,14 @@ def simulate_spect(
         "expected_counts": {"primary": float(primary.sum()), "scatter": float(scattered.sum())},
     }  # fmt: skip
     return SpectSimulation(acquisition=acquisition, primary=primary, scatter=scattered, truth=truth)
+
+
+def _check(positive: dict[str, float], heads: int, views: int) -> None:
+    for name, value in positive.items():
+        if not (np.isfinite(value) and value > 0):
+            raise InputError("SPECT simulation", name, value, "a positive number")
+    if heads < 1 or views % heads:
+        raise InputError("SPECT simulation", "heads", heads, f"a divisor of the {views} views")
 
 
 def _mean_decay(name: str, starts_s: FloatArray, view_time_s: float) -> FloatArray:

@@ -10,10 +10,12 @@ from typing import Any
 
 from fusin.dosimetry.image_dose import ImageDose
 from fusin.files import write_bytes_atomically
+from fusin.provenance import Method, NoticeLog
 from fusin.quantification.reading import Reading
 from fusin.quantification.study import Stage, silent
 from fusin.reconstruction.phantoms import Phantom
-from fusin.report.job_output import JobOutput, JobSection, JobTable, write_job
+from fusin.report.job_output import JobOutput, JobSection, JobTable, provenance_of, write_job
+from fusin.report.table_text import shown_columns
 from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
 
@@ -35,7 +37,13 @@ TIA_COLUMNS = (
     Column("true_tia_mbq_h", "float64", "what was planted"),
     Column("off_percent", "float64", "the first against the truth"),
     Column("dose_gy", "float64", "self-dose"),
+    Column("dose_gy_low", "float64", "lower limit of `dose_gy`"),
+    Column("dose_gy_high", "float64", "upper limit of `dose_gy`"),
 )
+_HEADINGS = {
+    "diameter_mm": "diameter [mm]", "true_suv": "true SUV", "suv_max": "SUVmax", "suv_mean": "SUVmean", "tia_mbq_h": "TIA [MBq h]",
+    "true_tia_mbq_h": "true", "off_percent": "off by [%]", "dose_gy": "dose [Gy]",
+}  # fmt: skip
 _PET_TEXT = (
     "The coincidences come from lines across the faces of the crystals through solids, with scatter and randoms; the "
     "reconstruction walks single lines through voxels. Attenuation comes from a CT of the same solids. Scatter and randoms are "
@@ -46,6 +54,16 @@ _SPECT_TEXT = (
     "voxels. Scatter is estimated from two windows beside the photopeak, attenuation from the CT.",
     "Recovery coefficients are those of a Gaussian blur of the planted activity, with 8 % uncertainty; a site measures them with a "
     "phantom.",
+)
+
+
+_METHODS = (
+    Method(
+        "analytic-phantom",
+        "Counts from exact line integrals through solids; docs/methods.md, phantoms and simulated counts.",
+    ),
+    Method("osem", "Hudson HM, Larkin RS, IEEE Trans Med Imaging 1994;13:601."),
+    Method("triple-energy-window", "Ogawa K et al., IEEE Trans Med Imaging 1991;10:408."),
 )
 
 
@@ -78,9 +96,11 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
     from fusin.report.from_counts_spect import TIMES_H, count_and_dose
 
     folder.mkdir(parents=True, exist_ok=True)
-    scan = datetime(2026, 3, 2, 11, 0)
-    reading, patient = count_and_read(folder / "pet", scan_start=scan, seed=seed, progress=progress)
-    doses, truth = count_and_dose(folder / "therapy", injected=scan + timedelta(days=7), seed=seed, progress=progress)
+    scan, log = datetime(2026, 3, 2, 11, 0), NoticeLog()
+    reading, patient = count_and_read(folder / "pet", scan_start=scan, seed=seed, log=log, progress=progress)
+    doses, truth = count_and_dose(
+        folder / "therapy", injected=scan + timedelta(days=7), seed=seed, log=log, progress=progress
+    )
     frames = to_frame(_lesion_rows(reading, patient), READING_COLUMNS), to_frame(_tia_rows(doses, truth), TIA_COLUMNS)
     write_bytes_atomically(
         folder / "truth.json", (json.dumps({"pet": patient.truth(), "tia_mbq_h": truth}, indent=1) + "\n").encode()
@@ -92,12 +112,21 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
     )
     sections = (
         JobSection(name="reading", title="From coincidences to a reading", text=_PET_TEXT,
-                   tables=(JobTable(name="lesions", title="Planted lesions", frame=frames[0]),)),
+                   tables=(JobTable(name="lesions", title="Planted lesions", frame=frames[0],
+                   shown=shown_columns(frames[0], READING_COLUMNS, headings=_HEADINGS)),)),
         JobSection(name="dose", title="From projections to doses", text=_SPECT_TEXT,
-                   tables=(JobTable(name="tia", title="Time-integrated activity", frame=frames[1]),)),
+                   tables=(JobTable(name="tia", title="Time-integrated activity", frame=frames[1],
+                   shown=shown_columns(frames[1], TIA_COLUMNS, headings=_HEADINGS)),)),
     )  # fmt: skip
     document = {"lesions": frames[0].to_dict("records"), "regions": frames[1].to_dict("records")}
-    output = JobOutput(title="From counts to reading and dose", document=document, sections=sections, summary=summary)
+    output = JobOutput(
+        title="From counts to reading and dose",
+        document=document,
+        sections=sections,
+        summary=summary,
+        notices=log.notices,
+        provenance=provenance_of([], {"seed": seed}, methods=_METHODS),
+    )
     write_job(output, folder)
     return FromCounts(reading=reading, doses=doses, output=output)
 
@@ -127,11 +156,9 @@ def _tia_rows(doses: ImageDose, truth: dict[str, float]) -> list[dict[str, Any]]
     rows = []
     for one in doses.regions:
         planted, dose = truth[one.dose.name], one.dose.dose_gy
-        row: dict[str, Any] = {
-            "region": one.dose.name,
-            "true_tia_mbq_h": planted,
-            "dose_gy": None if dose is None else dose.value,
-        }
+        row: dict[str, Any] = {"region": one.dose.name, "true_tia_mbq_h": planted}
+        if dose is not None:
+            row |= {"dose_gy": dose.value, "dose_gy_low": dose.low, "dose_gy_high": dose.high}
         if one.dose.integral is not None:
             tia = one.dose.integral.tia_mbq_h
             row |= {"tia_mbq_h": tia.value, "tia_mbq_h_low": tia.low, "tia_mbq_h_high": tia.high}

@@ -17,7 +17,6 @@ from fusin.dosimetry.time_activity_region import IntegrationOptions
 from fusin.files import write_bytes_atomically
 from fusin.imaging.volume import Grid
 from fusin.nuclides import nuclide
-from fusin.provenance import NoticeLog
 from fusin.quantification.study import Stage
 from fusin.reconstruction.collimator import FWHM_PER_SIGMA
 from fusin.reconstruction.cxcr4_patient import cxcr4_ct, cxcr4_patient, uptake_sources
@@ -26,6 +25,7 @@ from fusin.report.from_counts_pet import FRAME, ct_grid
 
 if TYPE_CHECKING:
     from fusin.imaging.dicom_headers import StudyHeader
+    from fusin.provenance import NoticeLog
 
 __all__ = ["TIMES_H", "count_and_dose"]
 
@@ -71,7 +71,7 @@ u_percent = {u:g}
 
 
 def count_and_dose(
-    folder: Path, *, injected: datetime, seed: int, progress: Stage
+    folder: Path, *, injected: datetime, seed: int, log: NoticeLog, progress: Stage
 ) -> tuple[ImageDose, dict[str, float]]:
     """Simulate projections, reconstruct them, and compute doses; with the true time-integrated activities [MBq h].
 
@@ -80,6 +80,7 @@ def count_and_dose(
     folder : receives projections, configurations, images, CT, regions and ``study.toml``
     injected : moment of the injection
     seed : of the counts
+    log : receives the notices of all steps
     progress : called with (stage, done, total)
     """
     from fusin.imaging.dicom_write import StudyHeader, write_ct_series
@@ -104,12 +105,10 @@ def count_and_dose(
         _project(folder / f"projections_{hours:g}h.dcm", hours, injected, study, rng)
         text = _CONFIG.format(hours=hours, slope=_SLOPE, intercept=_INTERCEPT_MM, cps=_CPS_PER_MBQ, u=_U_PERCENT)
         config = read_config(write_bytes_atomically(folder / f"spect_{hours:g}h.toml", text.encode()))
-        log = NoticeLog()
         run = run_reconstruction(config, acquire(config, log=log), log=log)
         write_nifti(folder / f"spect_{hours:g}h.nii.gz", run.image)
     progress("counting projections", len(TIMES_H), len(TIMES_H))
     source = write_bytes_atomically(folder / "study.toml", _study_text(injected).encode())
-    log = NoticeLog()
     # Three points do not choose among curves; the planted ones have one half-life.
     options = ImageDoseOptions(integration=IntegrationOptions(model="mono"), voxels=None)
     found = image_dose(read_image_study(source, options=ImageOptions(), log=log), options=options, log=log)
