@@ -118,3 +118,30 @@ def test_a_missing_package_names_the_extra(monkeypatch, package, wheel):
         antimony_to_sbml("model m; end", where="m.ant") if package == "antimony" else model_from_sbml(
             level3(""), where="m.xml"
         )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "",
+        '<?xml version="1.0"?>',
+        '\n  <?xml version="1.0" encoding="UTF-8"?>\n',
+        '<?xml version="1.0" encoding="ascii"?>',
+    ],
+    ids=["none", "no-encoding", "behind-a-line", "ascii"],
+)
+def test_a_model_is_read_whatever_its_first_line_declares(tmp_path, head):
+    text = sbml(LIGAND)
+    path = tmp_path / "model.xml"
+    path.write_text(head + text[text.index("<sbml") :], encoding="utf-8")
+    assert [s.id for s in read_model(path).species] == [s.id for s in model_from_sbml(text, where="m").species]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_model_in_another_encoding_keeps_its_names(tmp_path, encoding):
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n' + level3(
+        '<listOfCompartments><compartment id="c" name="Zelle \u00e4" size="1" constant="true"/></listOfCompartments>'
+    ).removeprefix(HEAD)
+    path = tmp_path / "model.xml"
+    path.write_bytes(text.encode(encoding))
+    assert read_model(path).compartments[0].name == "Zelle \u00e4"

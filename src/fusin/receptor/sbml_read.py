@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from importlib import import_module, resources
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["antimony_to_sbml", "model_from_sbml", "read_model", "read_sbml_text"
 
 _BAD_SYMBOLS = 5
 _ANTIMONY = (".ant", ".txt", ".antimony")
+_DECLARATION = re.compile(r"\s*(<\?xml\s[^>]*\?>)?")
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -62,7 +64,7 @@ def read_sbml_text(source: str | Path) -> tuple[str, str]:
     text = _text_of(path)
     if not text.lstrip("\ufeff \t\r\n").startswith("<") and path.suffix.casefold() in _ANTIMONY:
         return antimony_to_sbml(text, where=path.name), path.name
-    return text, path.name
+    return _declared(text), path.name
 
 
 def _text_of(path: Path) -> str:
@@ -103,7 +105,6 @@ def model_from_sbml(text: str, *, where: str) -> Model:
     where : name of its source, for messages
     """
     libsbml = _imported("libsbml", "a model in SBML")
-    # The parser of libSBML takes the declared encoding for true, while the text is decoded already.
     document = libsbml.readSBMLFromString(text)
     _refuse_errors(document, libsbml, where)
     _refuse_packages(document, where)
@@ -111,6 +112,16 @@ def model_from_sbml(text: str, *, where: str) -> Model:
     if model is None:
         raise InputError(where, "SBML", "no model", "a file with one model")
     return _Reader(model, document.getLevel(), where).model()
+
+
+def _declared(text: str) -> str:
+    """The text with the declaration that libSBML wants, on the same lines.
+
+    Its parser takes a declared encoding for true, while the text is decoded already, and refuses a declaration without one.
+    """
+    found = _DECLARATION.match(text)
+    head = found[0] if found else ""
+    return '<?xml version="1.0" encoding="UTF-8"?>' + "\n" * head.count("\n") + text[len(head) :]
 
 
 def _imported(package: str, purpose: str) -> Any:
