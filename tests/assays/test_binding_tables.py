@@ -78,6 +78,12 @@ def test_the_response_is_named_where_several_columns_could_be_it(tmp_path):
     assert read(tmp_path, "concentration_nM,od450\n1,5\n")[0].response == "od450"
 
 
+@pytest.mark.parametrize("heads", ["total_cpm,total_cpm,nonspecific_cpm", "total_cpm,nonspecific_cpm,nonspecific_cpm"])
+def test_two_columns_of_one_name_beside_blocked_tubes_are_refused_by_it(tmp_path, heads):
+    with pytest.raises(InputError, match="each column once"):
+        read(tmp_path, f"concentration_nM,{heads}\n1,50,51,5\n", reader=read_saturation)
+
+
 def test_total_and_non_specific_columns_side_by_side_become_rows(tmp_path):
     found = read(tmp_path, "concentration_nM,total_cpm,nsb_cpm\n1,50,5\n2,80,9\n4,110,\n", reader=read_saturation)[0]
     assert found.kind.tolist() == ["total", "total", "total", "nonspecific", "nonspecific"]

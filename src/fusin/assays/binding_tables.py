@@ -262,7 +262,8 @@ def _stacked(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[int]]:
         stem = _SIDE.match(plain(column).replace("non_specific", "nonspecific"))
         if stem and "added" not in plain(column):
             sides.setdefault("nonspecific" if stem[0].startswith("n") else "total", []).append(column)
-    if len(sides) < 2 or any(plain(c) in ("kind", "type") for c in frame.columns):
+    # Two columns of one name are left as they are, to be refused by it.
+    if len(sides) < 2 or not frame.columns.is_unique or any(plain(c) in ("kind", "type") for c in frame.columns):
         return frame, every
     taken = [c for columns in sides.values() for c in columns]
     others = [c for c in frame.columns if c not in taken]
