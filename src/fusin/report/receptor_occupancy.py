@@ -208,7 +208,9 @@ def _sentences(case: Case, found: Answers) -> list[str]:
     for row in found.drops:
         low = row["amount_nmol_low"]
         span = f" ({_plain(low)} to {_plain(row['amount_nmol_high'])})" if low is not None else ""
-        said.append(f"Specific uptake falls by {row['drop']:.0%} at {_plain(row['amount_nmol'])}{span} nmol of peptide.")
+        said.append(
+            f"Specific uptake falls by {row['drop']:.0%} at {_plain(row['amount_nmol'])}{span} nmol of peptide."
+        )
     if found.suv_ratio is not None:
         said.append(f"With the competitors the SUV is {_between(found.suv_ratio)} of that without them.")
     for drug in dict.fromkeys(row["drug"] for row in found.drugs):
