@@ -50,6 +50,12 @@ def test_the_group_takes_a_study_as_its_input(fusin, folder):
     assert group["regions"] == verb["regions"]
 
 
+def test_a_study_takes_the_options_of_its_verb_without_its_name(fusin, folder):
+    options = (folder / "study.toml", "--model", "mono", "--no-voxels", "--fwhm-mm", "10", "--json")
+    group = fusin("dose", *options).document()
+    assert group["regions"] == fusin("dose", "images", *options).document()["regions"]
+
+
 def test_a_folder_of_results_holds_page_maps_and_the_study_of_a_plan(fusin, folder, tmp_path):
     ran = fusin("dose", "images", folder / "study.toml", "--model", "mono", "--out", tmp_path / "out")
     assert ran.code == 0, ran.err

@@ -52,6 +52,14 @@ class _TableOrVerb(InputOrVerb):
 
     input_word = "one table"
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Hand a study of images to its verb where options of that verb follow."""
+        own = {option for param in self.params for option in (*param.opts, *param.secondary_opts)}
+        study = bool(args) and args[0] not in self.commands and dose_image_commands.are_images(Path(args[0]))
+        if study and any(word.startswith("--") and word.split("=")[0] not in own for word in args):
+            args = ["images", *args]
+        return super().parse_args(ctx, args)
+
 
 def register(app: typer.Typer) -> None:
     """Add the group to the command line."""
