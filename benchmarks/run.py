@@ -29,6 +29,7 @@ NAMES = (
     "kinetics",
     "receptor",
     "pbpk",
+    "spect",
 )
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed
