@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from fusin.cli.app import main
 from fusin.provenance import NoticeLog
 from fusin.report.chromatogram_report import ChromatogramInputs, chromatogram_report
 from fusin.report.demo_chromatogram import write_files
@@ -20,19 +18,8 @@ def vial(tmp_path_factory):
     return folder
 
 
-def run(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["fusin", "chromatogram", *map(str, arguments)])
-    code = 0
-    try:
-        main()
-    except SystemExit as leave:
-        code = int(leave.code or 0)
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def test_the_document_holds_the_contract_and_the_numbers_of_the_library(vial, monkeypatch, capsys):
-    code, out, _ = run(monkeypatch, capsys, vial / "hplc.csv", "--method", vial / "hplc.toml", "--json")
+def test_the_document_holds_the_contract_and_the_numbers_of_the_library(fusin, vial):
+    code, out, _ = fusin("chromatogram", vial / "hplc.csv", "--method", vial / "hplc.toml", "--json")
     assert code == 0
     document = json.loads(out)
     assert {"name", "start", "end", "area", "percent", "uncertainty"} <= set(document["peaks"][0])
@@ -41,10 +28,9 @@ def test_the_document_holds_the_contract_and_the_numbers_of_the_library(vial, mo
     assert isinstance(document["notices"], list)
 
 
-def test_options_alone_do_what_a_method_does(vial, monkeypatch, capsys):
-    saved = run(
-        monkeypatch,
-        capsys,
+def test_options_alone_do_what_a_method_does(fusin, vial):
+    saved = fusin(
+        "chromatogram",
         vial / "tlc_citrate.csv",
         "--method",
         vial / "tlc_citrate.toml",
@@ -52,8 +38,7 @@ def test_options_alone_do_what_a_method_does(vial, monkeypatch, capsys):
         "bound",
         "--json",
     )
-    typed = run(
-        monkeypatch, capsys, vial / "tlc_citrate.csv", "--nuclide", "68Ga", "--scan-duration", "120", "--origin", "15",
+    typed = fusin("chromatogram", vial / "tlc_citrate.csv", "--nuclide", "68Ga", "--scan-duration", "120", "--origin", "15",
         "--front", "90", "--region", "bound=-0.15-0.25", "--region", "free 68Ga=0.7..1.1", "--blank", "35-55",
         "--denominator", "strip", "--product", "bound", "--json",
     )  # fmt: skip
@@ -79,17 +64,17 @@ def test_options_alone_do_what_a_method_does(vial, monkeypatch, capsys):
         (("hplc.csv", "--map", "nothing.toml"), "TOML file that exists"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_3(vial, monkeypatch, capsys, arguments, words):
+def test_a_mistake_is_one_sentence_and_exit_code_3(fusin, vial, monkeypatch, arguments, words):
     monkeypatch.chdir(vial)
-    code, out, err = run(monkeypatch, capsys, *arguments)
+    code, out, err = fusin("chromatogram", *arguments)
     assert code == 3
     assert out == ""
     assert err.count("\n") == 1
     assert words in err
 
 
-def test_strict_mode_refuses_an_inferred_decimal_comma(vial, monkeypatch, capsys, tmp_path):
+def test_strict_mode_refuses_an_inferred_decimal_comma(fusin, vial, tmp_path):
     path = tmp_path / "german.csv"
     path.write_text("time_min;counts\n" + "".join(f"{i},5;{40 if i == 9 else 2}\n" for i in range(20)))
-    assert run(monkeypatch, capsys, path, "--no-decay-correction", "--peak", "a=8-11", "--strict")[0] == 3
-    assert run(monkeypatch, capsys, path, "--no-decay-correction", "--peak", "a=8-11")[0] == 0
+    assert fusin("chromatogram", path, "--no-decay-correction", "--peak", "a=8-11", "--strict")[0] == 3
+    assert fusin("chromatogram", path, "--no-decay-correction", "--peak", "a=8-11")[0] == 0

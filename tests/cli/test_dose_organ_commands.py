@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from fusin.cli.app import main
 from fusin.report.demo_organs import run_part
 
 
@@ -15,17 +14,6 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("dose-files")
     run_part(path)
     return path
-
-
-def run(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr("sys.argv", ["fusin", "dose", *map(str, arguments)])
-    code = 0
-    try:
-        main()
-    except SystemExit as leave:
-        code = int(leave.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.mark.parametrize(
@@ -48,14 +36,14 @@ def run(monkeypatch, capsys, *arguments):
         ),
     ],
 )
-def test_every_verb_prints_one_document(monkeypatch, capsys, folder, verb, keys):
-    code, out, _ = run(monkeypatch, capsys, *(v.replace("{}", str(folder)) for v in verb), "--json")
+def test_every_verb_prints_one_document(fusin, folder, verb, keys):
+    code, out, _ = fusin("dose", *(v.replace("{}", str(folder)) for v in verb), "--json")
     assert code == 0
     assert keys | {"notices", "provenance"} <= set(json.loads(out))
 
 
-def test_a_folder_gets_page_tables_and_the_case(monkeypatch, capsys, folder, tmp_path):
-    code, _, err = run(monkeypatch, capsys, "record", folder / "record.toml", "--out", tmp_path / "out")
+def test_a_folder_gets_page_tables_and_the_case(fusin, folder, tmp_path):
+    code, _, err = fusin("dose", "record", folder / "record.toml", "--out", tmp_path / "out")
     assert code == 0, err
     assert (tmp_path / "out" / "report.html").is_file()
     assert (tmp_path / "out" / "tables" / "courses.csv").is_file()
@@ -74,8 +62,8 @@ def test_a_folder_gets_page_tables_and_the_case(monkeypatch, capsys, folder, tmp
         ("budget", "{}/budget.toml", "--draws", "10"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_3(monkeypatch, capsys, folder, arguments):
-    code, out, err = run(monkeypatch, capsys, *(a.replace("{}", str(folder)) for a in arguments), "--json")
+def test_a_mistake_is_one_sentence_and_exit_code_3(fusin, folder, arguments):
+    code, out, err = fusin("dose", *(a.replace("{}", str(folder)) for a in arguments), "--json")
     assert code == 3
     assert out == ""
     assert "Traceback" not in err
@@ -83,7 +71,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_3(monkeypatch, capsys, folder, 
     assert err.count("\n") == 1
 
 
-def test_strict_refuses_activity_that_was_spread_over_parts(monkeypatch, capsys, folder, tmp_path):
+def test_strict_refuses_activity_that_was_spread_over_parts(fusin, folder, tmp_path):
     table = tmp_path / "lr.csv"
     table.write_text(
         "target [mGy/(MBq s)],left kidney,right kidney,mass_g\nleft kidney,1.56e-4,5e-8,153\nright kidney,5e-8,1.53e-4,157\n"
@@ -92,7 +80,7 @@ def test_strict_refuses_activity_that_was_spread_over_parts(monkeypatch, capsys,
     tia = tmp_path / "tia.csv"
     tia.write_text("region,tia_mbq_h,u_percent\nkidneys,500,8\n")
     arguments = ("organs", tia, "--nuclide", "Lu-177", "--s-table", table)
-    assert run(monkeypatch, capsys, *arguments)[0] == 0
-    code, _, err = run(monkeypatch, capsys, *arguments, "--strict")
+    assert fusin("dose", *arguments)[0] == 0
+    code, _, err = fusin("dose", *arguments, "--strict")
     assert code == 3
     assert "strict" in err

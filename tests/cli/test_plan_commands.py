@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusin.cli.app import main
 from fusin.dosimetry.planning_files import parse_limit, read_limits, read_study
 from fusin.errors import FusinError
 from fusin.provenance import NoticeLog
@@ -25,19 +24,8 @@ def folder(tmp_path_factory):
     return path
 
 
-def run(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr("sys.argv", ["fusin", "plan", *map(str, arguments)])
-    code = 0
-    try:
-        main()
-    except SystemExit as leave:
-        code = int(leave.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
-def test_the_document_keeps_the_contract(monkeypatch, capsys, folder):
-    code, out, _ = run(monkeypatch, capsys, folder / "plan.toml", "--limit", LIMIT, "--draws", "2000", "--json")
+def test_the_document_keeps_the_contract(fusin, folder):
+    code, out, _ = fusin("plan", folder / "plan.toml", "--limit", LIMIT, "--draws", "2000", "--json")
     document = json.loads(out)
     assert code == 0
     assert {"activity_gbq", "binding", "organs", "residual_marrow_gy", "notices"} <= set(document)
@@ -50,8 +38,8 @@ def test_the_document_keeps_the_contract(monkeypatch, capsys, folder):
     assert kidneys["dose_gy"]["low"] < kidneys["dose_gy"]["value"] < 23
 
 
-def test_an_infeasible_plan_says_so_and_names_no_activity(monkeypatch, capsys, folder):
-    code, out, err = run(monkeypatch, capsys, folder / "plan.toml", "--limit", LIMIT, "--limit",
+def test_an_infeasible_plan_says_so_and_names_no_activity(fusin, folder):
+    code, out, err = fusin("plan", folder / "plan.toml", "--limit", LIMIT, "--limit",
                          "red marrow>=30 p=0.1: example", "--draws", "2000", "--json")  # fmt: skip
     document = json.loads(out)
     assert (code, document["feasible"], document["activity_gbq"]) == (0, False, {})
@@ -59,9 +47,8 @@ def test_an_infeasible_plan_says_so_and_names_no_activity(monkeypatch, capsys, f
     assert document["nearest_gbq"]["Lu-177"]["value"] > 0
 
 
-def test_a_folder_gets_the_page_with_three_figures(monkeypatch, capsys, folder, tmp_path):
-    code, _, err = run(
-        monkeypatch, capsys, folder / "plan.toml", "--limits", folder / "plan_limits.toml", "--nuclide", "Lu-177", "--nuclide",
+def test_a_folder_gets_the_page_with_three_figures(fusin, folder, tmp_path):
+    code, _, err = fusin("plan", folder / "plan.toml", "--limits", folder / "plan_limits.toml", "--nuclide", "Lu-177", "--nuclide",
         "Y-90", "--mixture", "--target", "lesion", "--marrow", "red marrow", "--transplant-day", "14", "--draws", "2000", "--out",
         tmp_path / "out",
     )  # fmt: skip
@@ -96,33 +83,44 @@ def test_a_folder_gets_the_page_with_three_figures(monkeypatch, capsys, folder, 
         (("--limit", LIMIT, "--schedule", "48", "--scan-u-percent", "500"), "below 1"),
     ],
 )
-def test_a_mistake_gets_one_sentence(monkeypatch, capsys, folder, arguments, words):
-    code, out, err = run(monkeypatch, capsys, folder / "plan.toml", *arguments)
+def test_a_mistake_gets_one_sentence(fusin, folder, arguments, words):
+    code, out, err = fusin("plan", folder / "plan.toml", *arguments)
     assert (code, out) == (3, "")
     assert words in err
     assert err.count("\n") == 1
 
 
-def test_a_rare_limit_gets_the_draws_that_it_needs(monkeypatch, capsys, folder):
+def test_a_rare_limit_gets_the_draws_that_it_needs(fusin, folder):
     """One lognormal dose: P(A d > L) = p at A = L / (median exp(z sigma)), z of p = 0.001 is 3.0902."""
     path = folder / "rare.toml"
     organ = '[[organ]]\nname = "liver"\ndose_gy_per_gbq = 0.71\ndose_gy_per_gbq_u_percent = 25\n'
     path.write_text(f'nuclide = "Lu-177"\n{organ}', encoding="utf-8")
     limit = ("--limit", "liver<=30 p=0.001: example")
-    code, out, _ = run(monkeypatch, capsys, path, *limit, "--json")
+    code, out, _ = fusin("plan", path, *limit, "--json")
     assert code == 0
     expected = 30.0 / (0.71 * math.exp(3.0902 * math.sqrt(math.log1p(0.25**2))))
     assert json.loads(out)["activity_gbq"]["Lu-177"]["value"] == pytest.approx(expected, rel=0.035)
-    code, _, err = run(monkeypatch, capsys, path, *limit, "--draws", "20000")
+    code, _, err = fusin("plan", path, *limit, "--draws", "20000")
     assert code == 3
     assert "at least 30000" in err
 
 
-def test_schedules_are_compared_for_each_organ(monkeypatch, capsys, folder):
-    code, out, _ = run(
-        monkeypatch, capsys, folder / "plan.toml", "--limit", LIMIT, "--draws", "2000", "--schedule", "48,120", "--schedule", "96",
-        "--scan-u-percent", "5", "--json",
-    )  # fmt: skip
+def test_schedules_are_compared_for_each_organ(fusin, folder):
+    code, out, _ = fusin(
+        "plan",
+        folder / "plan.toml",
+        "--limit",
+        LIMIT,
+        "--draws",
+        "2000",
+        "--schedule",
+        "48,120",
+        "--schedule",
+        "96",
+        "--scan-u-percent",
+        "5",
+        "--json",
+    )
     rows = json.loads(out)["schedules"]
     assert code == 0
     assert {(r["organ"], len(r["times_h"]), r["method"]) for r in rows} == {

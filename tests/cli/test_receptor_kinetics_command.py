@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from fusin.cli.app import main
 from fusin.imaging.nifti import read_nifti, write_nifti
 from fusin.imaging.volume import Grid, Volume
 from fusin.receptor.compartments import tissue_curve
@@ -26,19 +24,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(monkeypatch, capsys, *arguments):
-    monkeypatch.setattr(sys, "argv", ["fusin", "receptor", *arguments])
-    code = 0
-    try:
-        main()
-    except SystemExit as leave:
-        code = int(leave.code or 0)
-    found = capsys.readouterr()
-    return code, found.out, found.err
-
-
-def test_the_document_holds_the_keys_of_the_contract(folder, monkeypatch, capsys):
-    code, out, _ = run(monkeypatch, capsys, "kinetics", "TAC.csv", "BLOOD.csv", "--model", "2tcm", "--json")
+def test_the_document_holds_the_keys_of_the_contract(fusin, folder):
+    code, out, _ = fusin("receptor", "kinetics", "TAC.csv", "BLOOD.csv", "--model", "2tcm", "--json")
     document = json.loads(out)
     assert code == 0
     assert set(CONTRACT) <= set(document)
@@ -48,9 +35,9 @@ def test_the_document_holds_the_keys_of_the_contract(folder, monkeypatch, capsys
     assert {k: document[k] for k in CONTRACT} == {k: document["regions"][0][k] for k in CONTRACT}
 
 
-def test_the_rates_of_the_made_up_lesion_come_back(folder, monkeypatch, capsys):
-    _, out, _ = run(
-        monkeypatch, capsys, "kinetics", "TAC.csv", "BLOOD.csv", "--region", "lesion", "--frames", "mean", "--json"
+def test_the_rates_of_the_made_up_lesion_come_back(fusin, folder):
+    _, out, _ = fusin(
+        "receptor", "kinetics", "TAC.csv", "BLOOD.csv", "--region", "lesion", "--frames", "mean", "--json"
     )
     found, true = json.loads(out), TRUE_REGIONS["lesion"].rates
     assert [found[n] for n in true] == pytest.approx(list(true.values()), rel=0.08)
@@ -74,21 +61,21 @@ def test_the_rates_of_the_made_up_lesion_come_back(folder, monkeypatch, capsys):
         (("TAC.csv", "TAC.csv"), "the time of the samples"),
     ],
 )
-def test_a_mistake_gets_one_sentence(folder, monkeypatch, capsys, arguments, sentence):
-    code, _, err = run(monkeypatch, capsys, "kinetics", *arguments)
+def test_a_mistake_gets_one_sentence(fusin, folder, arguments, sentence):
+    code, _, err = fusin("receptor", "kinetics", *arguments)
     assert code == 3
     assert sentence in err
     assert err.count("\n") == 1
 
 
-def test_strict_refuses_a_unit_that_was_inferred(folder, monkeypatch, capsys):
+def test_strict_refuses_a_unit_that_was_inferred(fusin, folder):
     text = (folder / "TAC.csv").read_text().replace("start_s,end_s", "start,end")
     (folder / "bare.csv").write_text(text)
-    assert run(monkeypatch, capsys, "kinetics", "bare.csv", "BLOOD.csv", "--model", "logan", "--json")[0] == 0
-    assert run(monkeypatch, capsys, "kinetics", "bare.csv", "BLOOD.csv", "--model", "logan", "--strict")[0] == 3
+    assert fusin("receptor", "kinetics", "bare.csv", "BLOOD.csv", "--model", "logan", "--json")[0] == 0
+    assert fusin("receptor", "kinetics", "bare.csv", "BLOOD.csv", "--model", "logan", "--strict")[0] == 3
 
 
-def test_maps_are_written_on_the_grid_of_the_images(folder, monkeypatch, capsys):
+def test_maps_are_written_on_the_grid_of_the_images(fusin, folder):
     frames, source, one = dynamic_frames(), bolus_input(scale_kbq_ml=12.0), TRUE_REGIONS["marrow"]
     curve = tissue_curve(one.model, one.rates, source, frames, vb=one.vb)
     grid = Grid(shape=(2, 3, 4), affine=np.diag([4.0, 4.0, 4.0, 1.0]))
@@ -96,9 +83,8 @@ def test_maps_are_written_on_the_grid_of_the_images(folder, monkeypatch, capsys)
     for i, value in enumerate(curve):
         values = np.full(grid.shape, value, np.float32)
         write_nifti(folder / "images" / f"{i:02d}.nii.gz", Volume(values=values, grid=grid, unit="kBq/ml"))
-    code, out, err = run(
-        monkeypatch,
-        capsys,
+    code, out, err = fusin(
+        "receptor",
         "kinetics",
         "TAC.csv",
         "BLOOD.csv",
@@ -117,9 +103,9 @@ def test_maps_are_written_on_the_grid_of_the_images(folder, monkeypatch, capsys)
     assert vt.values == pytest.approx(np.full(grid.shape, 1.5), rel=0.03)
 
 
-def test_a_study_of_the_suv_prints_what_clearance_does(monkeypatch, capsys, tmp_path):
+def test_a_study_of_the_suv_prints_what_clearance_does(fusin, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = run(monkeypatch, capsys, "suv-study", "--lesions", "12", "--sensitivity", "0", "--json")
+    code, out, _ = fusin("receptor", "suv-study", "--lesions", "12", "--sensitivity", "0", "--json")
     assert code == 0
     assert len(json.loads(out)["measures"]) == 5
-    assert run(monkeypatch, capsys, "suv-study", "--range", "k9=1,2")[0] == 3
+    assert fusin("receptor", "suv-study", "--range", "k9=1,2")[0] == 3
