@@ -106,11 +106,8 @@ def demo(
     say(console, comparison.sentence())
     say(console, f"Report: {relative(out / 'report.html')}")
     if not adenoma:
-        say(console, f"Cohort: {relative(out / 'cohort' / 'report.html')}")
-        say(console, f"Vial: {relative(out / 'vial' / 'report.html')}")
-        say(console, f"Bench: {relative(out / 'bench' / 'report.html')}")
-        say(console, f"Dose: {relative(out / 'dose' / 'report.html')}")
-        say(console, f"Receptor: {relative(out / 'receptor' / 'report.html')}")
+        for part in ("cohort", "vial", "bench", "dose", "receptor", "reconstruction"):
+            say(console, f"{part.capitalize()}: {relative(out / part / 'report.html')}")
 
 
 def _demo_from_counts(run: Callable[..., JobOutput], out: Path, seed: int, *, as_json: bool, chosen: bool) -> None:
