@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pydicom
 import pytest
 
 from fusin.errors import FusinError
+from fusin.imaging.dicom_write import StudyHeader, write_ct_series
 from fusin.imaging.nifti import write_nifti
+from fusin.imaging.series import scan
+from fusin.imaging.suv import apply_plan, plan_suv
 from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.acquired import acquire
@@ -16,6 +20,7 @@ from fusin.reconstruction.pet_corrections import attenuation_factors
 from fusin.reconstruction.pet_geometry import CylindricalScanner, SinogramGeometry
 from fusin.reconstruction.pet_interfile import write_sinogram
 from fusin.reconstruction.run import run_reconstruction
+from fusin.report.reconstruct_files import reconstruct_files
 
 CONFIG = """
 modality = "pet"
@@ -137,4 +142,130 @@ def test_each_mistake_gets_one_sentence(made, before, after, words):
     path.write_text(CONFIG.replace(before, after, 1))
     with pytest.raises(FusinError, match=words) as caught:
         _run(path)
+    assert "\n" not in str(caught.value)
+
+
+STUDY = """
+[acquisition]
+start = 2026-03-02T10:30:00
+nuclide = "F-18"
+study = "ct.dcm"
+injected_mbq = 200
+injected = 2026-03-02T09:30:00
+weight_kg = 80
+"""
+
+
+@pytest.fixture(scope="module")
+def with_study(made):
+    """A configuration with everything that a DICOM series needs; the study's object is a CT without any injection."""
+    folder = made[0]
+    ct = Volume(values=np.zeros((1, 8, 8), np.float32), grid=Grid(shape=(1, 8, 8), affine=np.eye(4)), unit="[hnsf'U]")
+    study = StudyHeader(patient_id="P7", weight_kg=70.0, frame_of_reference_uid="1.2.3.9")
+    (written,) = write_ct_series(folder / "ct", ct, study=study, seed_uid="ct", tags={"PatientWeight": None})
+    (folder / "ct.dcm").write_bytes(written.read_bytes())
+    text = CONFIG.replace("u_percent = 5", "u_percent = 5\nduration_s = 600") + STUDY
+    (folder / "dicom.toml").write_text(text)
+    return folder, text
+
+
+@pytest.fixture(scope="module")
+def series(with_study, tmp_path_factory):
+    """The series as files, the run, and the notices."""
+    run, log = _run(with_study[0] / "dicom.toml"), NoticeLog()
+    folder = tmp_path_factory.mktemp("out")
+    for name, content in reconstruct_files(run, log=log).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder, run, log
+
+
+def test_the_reader_finds_the_suv_of_the_truth_in_the_dicom_series(series, with_study, made):
+    """SUV = c(start) / (200 MBq 2^(-60 min / 109.77 min) / 80 kg), where c(start) is the mean over 600 s times x / (1 - e^-x)."""
+    folder, run, _ = series
+    (found,) = scan(folder / "dicom", NoticeLog()).of("PT")
+    plan = plan_suv(found, NoticeLog())
+    suv = apply_plan(plan, found, found.load(NoticeLog())).values
+    half_life_s = 109.77 * 60  # DDEP / ICRP 107 give 109.77 min
+    x = np.log(2) * 600 / half_life_s
+    expected = 2.0 * made[1] * x / -np.expm1(-x) * 80e3 / (200e6 * 2 ** (-3600 / half_life_s))
+    assert suv.sum() == pytest.approx(expected.sum(), rel=0.02)
+    per_bq = 80e3 / (200e6 * 2 ** (-3600 / half_life_s))
+    step = run.image.values.max(axis=(1, 2), keepdims=True) / 32767
+    assert (np.abs(suv / per_bq - run.image.values) <= 0.51 * step + 2e-4 * run.image.values).all()
+    assert plan.rule.startswith("BQML/START")
+
+
+def test_the_series_states_what_was_done_and_nothing_else(series):
+    folder, run, log = series
+    files = sorted((folder / "dicom").iterdir())
+    assert len(files) == run.image.shape[0]
+    ds = pydicom.dcmread(files[0])
+    assert (ds.Modality, ds.Units, ds.DecayCorrection, ds.ActualFrameDuration) == ("PT", "BQML", "START", 600000)
+    assert list(ds.CorrectedImage) == ["NORM", "ATTN", "RAN", "DECY"]
+    assert (ds.AcquisitionDate, ds.AcquisitionTime[:6], ds.SeriesTime[:6]) == ("20260302", "103000", "103000")
+    # The rate of 18F equals its mean over 600 s a little before the middle.
+    assert float(ds.FrameReferenceTime) == pytest.approx(600e3 * (0.5 - np.log(2) * 600 / (109.77 * 60) / 24), rel=1e-4)
+    assert (ds.PatientID, ds.FrameOfReferenceUID, ds.PatientWeight) == ("P7", "1.2.3.9", 80)
+    assert ds.ReconstructionMethod == "OSEM 5i6s"
+    for keyword in ("ScatterCorrectionMethod", "RandomsCorrectionMethod", "BodyPartExamined"):
+        assert keyword not in ds, keyword
+    assert "Synthetic PET" not in str(ds)
+    assert [n.code for n in log if n.severity != "info"] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lacking"),
+    [
+        ("[calibration]", "[bootstrap]\n[calibration]", None),
+        ("\nduration_s = 600", "", "the time of the acquisition"),
+        ('study = "ct.dcm"', "", "[acquisition] study"),
+        ("bq_ml_per_count = 2.0\nu_percent = 5\nduration_s = 600", "#", "a calibration"),
+    ],
+)
+def test_what_a_pet_series_lacks_is_named(with_study, before, after, lacking):
+    folder, text = with_study
+    text = text.replace(before, after, 1)
+    if after == "#":
+        text = text.replace("[calibration]\n", "")
+    (folder / "d.toml").write_text(text.replace("iterations = 5", "iterations = 1"))
+    log = NoticeLog()
+    files = reconstruct_files(_run(folder / "d.toml"), log=log)
+    named = [n.message for n in log if n.code == "IMAGE_DICOM_NOT_WRITTEN"]
+    assert bool(named) == bool(lacking)
+    assert lacking is None or lacking in named[0]
+    assert any(name.startswith("dicom/") for name in files) == (lacking is None)
+
+
+def test_without_injection_the_series_gives_becquerels_and_says_so(with_study):
+    folder, text = with_study
+    for line in ("injected_mbq = 200\n", "injected = 2026-03-02T09:30:00\n", "weight_kg = 80\n"):
+        text = text.replace(line, "")
+    (folder / "d.toml").write_text(text.replace("iterations = 5", "iterations = 1"))
+    log = NoticeLog()
+    files = reconstruct_files(_run(folder / "d.toml"), log=log)
+    assert sum(name.startswith("dicom/") for name in files) == 7
+    (note,) = [n.message for n in log if n.code == "DICOM_WITHOUT_SUV"]
+    assert "injected_mbq" in note
+    assert "weight_kg" in note
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("injected_mbq = 200\n", "", "together"),
+        ("injected = 2026-03-02T09:30:00", "injected = 2026-03-02T10:31:00", "before the start"),
+        ("injected = 2026-03-02T09:30:00", "injected = 2026-03-02T09:30:00Z", "time zone in both"),
+        ("injected = 2026-03-02T09:30:00", "injected = 2026-03-02", "date and time"),
+        ("injected_mbq = 200", "injected_mbq = -2", "injected_mbq"),
+        ("weight_kg = 80", "weight_kg = 0", "weight_kg"),
+        ("duration_s = 600", "duration_s = 0", "duration_s"),
+    ],
+)
+def test_each_mistake_about_the_injection_gets_one_sentence(with_study, before, after, words):
+    folder, text = with_study
+    assert before in text
+    (folder / "wrong.toml").write_text(text.replace(before, after, 1))
+    with pytest.raises(FusinError, match=words) as caught:
+        read_config(folder / "wrong.toml")
     assert "\n" not in str(caught.value)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fusin.decay import mean_over_frame
 from fusin.errors import InputError, NotComputable
 from fusin.imaging.volume import Grid, Volume
+from fusin.nuclides import nuclide, nuclide_from_code
 from fusin.provenance import Method, NoticeLog
 from fusin.reconstruction.acquire_attenuation import read_attenuation
-from fusin.reconstruction.acquired import Acquired, digest_of
+from fusin.reconstruction.acquired import UNDECAYED, Acquired, digest_of
 from fusin.reconstruction.config import Config, Fields
 from fusin.reconstruction.data import Measured
 from fusin.reconstruction.pet import PetSinogramProjector
@@ -56,20 +59,75 @@ def acquire_pet(config: Config, *, log: NoticeLog) -> Acquired:
         factors = passed if factors is None else factors * passed
     resolution, blur = _resolution(config)
     additive, redraw, added, more = _additive(config, prompts, efficiencies, attenuation.mu, log)
-    calibration = config.calibration
+    duration = _duration(config, prompts)
+    header = config.study_header()
+    named = _nuclide(config, header)
+    scale, u_relative, decay = _scale(config, named, duration)
     corrections = (f"Counts: prompt coincidences of {path.name}.", attenuation.sentence, *sentences, blur, *added)
     return Acquired(
         projector=PetSinogramProjector(geometry, grid, factors=factors, resolution=resolution),
         measured=Measured(counts=prompts.values, additive=additive, redraw_additive=redraw, corrections=corrections,
                           name=path.name),
         grid=grid, angles_deg=None, mu=attenuation.mu,
-        scale=None if calibration is None else calibration.factor * calibration.dead_time_factor,
-        u_relative=0.0 if calibration is None else calibration.u_relative,
-        started=config.start, nuclide=config.nuclide, duration_s=prompts.duration_s, header=config.study_header(),
+        scale=scale, u_relative=u_relative, decay=decay or UNDECAYED, decayed_to_start=bool(decay),
+        started=config.start, nuclide=named, duration_s=duration, header=header,
+        terms=_terms(config, attenuation=attenuation.mu is not None, normalisation=efficiencies is not None),
         inputs=(*prompts.inputs, *attenuation.inputs, *inputs, *more),
         fingerprint={"factors": digest_of(factors), "resolution": blur, "sinogram": list(geometry.data_shape)},
         methods=_METHODS,
     )  # fmt: skip
+
+
+def _duration(config: Config, prompts: PetSinogram) -> float | None:
+    """Time of the acquisition; a contradiction between header and configuration is refused."""
+    stated = None if config.calibration is None else config.calibration.duration_s
+    if stated is None or prompts.duration_s is None:
+        return prompts.duration_s if stated is None else stated
+    if abs(stated - prompts.duration_s) > 1e-3 * stated:
+        raise InputError(f"{config.path.name}, calibration", "duration_s", stated,
+                         f"{prompts.duration_s:g} s, as {prompts.inputs[0].name} states, or nothing")  # fmt: skip
+    return prompts.duration_s
+
+
+def _nuclide(config: Config, header: Any) -> str:
+    """Nuclide of the configuration or of the study's object; a contradiction is refused."""
+    held = header.get("RadiopharmaceuticalInformationSequence") if header is not None else None
+    codes = held[0].get("RadionuclideCodeSequence") if held else None
+    if not codes:
+        return config.nuclide
+    try:
+        stated = nuclide_from_code(
+            str(codes[0].get("CodeValue", "")), str(codes[0].get("CodingSchemeDesignator", ""))
+        ).name
+    except InputError:
+        return config.nuclide
+    if config.nuclide and config.nuclide != stated:
+        raise InputError(f"{config.path.name}, acquisition", "nuclide", config.nuclide,
+                         f"{stated}, as the study's object states, or nothing")  # fmt: skip
+    return stated
+
+
+def _scale(config: Config, named: str, duration_s: float | None) -> tuple[float | None, float, str]:
+    """(Bq/mL of an image value of 1, its relative uncertainty, how decay was corrected; empty where it was not)."""
+    calibration = config.calibration
+    if calibration is None:
+        return None, 0.0, ""
+    scale = calibration.factor * calibration.dead_time_factor
+    if not named or duration_s is None:
+        return scale, calibration.u_relative, ""
+    factor = 1.0 / mean_over_frame(duration_s, nuclide(named).half_life_s)
+    return scale * factor, calibration.u_relative, (
+        f"The values refer to the start of the acquisition; the factor {factor:.6g} for the decay of {named} within its "
+        f"{duration_s:g} s is part of the calibration above.")  # fmt: skip
+
+
+def _terms(config: Config, *, attenuation: bool, normalisation: bool) -> tuple[str, ...]:
+    """Defined terms of Corrected Image (0028,0051) for what is in the model."""
+    scatter = config.fields("scatter").stated_text("method") not in ("", "none")
+    randoms = any(name in config.fields("randoms") for name in ("file", "delayed"))
+    dead_time = config.calibration is not None and config.calibration.dead_time_factor > 1.0
+    made = (("NORM", normalisation), ("DTIM", dead_time), ("ATTN", attenuation), ("SCAT", scatter), ("RAN", randoms))
+    return tuple(term for term, done in made if done)
 
 
 def _grid(fields: Fields, geometry: SinogramGeometry) -> Grid:

@@ -19,7 +19,9 @@ from fusin.reconstruction.config import Config
 from fusin.reconstruction.data import Measured
 from fusin.reconstruction.projector import MatrixProjector, Projector
 
-__all__ = ["Acquired", "acquire", "digest_of"]
+__all__ = ["UNDECAYED", "Acquired", "acquire", "digest_of"]
+
+UNDECAYED = "The values are means over the acquisition; no decay correction was made."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,7 +62,7 @@ class Acquired:
     duration_s: float | None = None
     views_in_turn: int | None = None
     energy_kev: tuple[float, float] | None = None
-    decay: str = "The values are means over the acquisition; no decay correction was made."
+    decay: str = UNDECAYED
     decayed_to_start: bool = False
     terms: tuple[str, ...] = ()
     header: Any = None

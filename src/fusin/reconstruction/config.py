@@ -18,6 +18,7 @@ __all__ = [
     "Calibration",
     "Config",
     "Fields",
+    "Injection",
     "Modality",
     "PriorSettings",
     "RegionSettings",
@@ -136,6 +137,14 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Injection:
+    """Net activity that entered the patient, at its time."""
+
+    activity_mbq: float
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegionSettings:
     """A region by its outline or as a sphere."""
 
@@ -161,6 +170,7 @@ class Config:
     regions : in the order of the file
     start, nuclide : of the acquisition where the file does not say
     study : DICOM object of the same study, for its patient
+    injection, weight_kg : of the patient, where the study's object does not say or is wrong
     """
 
     path: Path
@@ -181,6 +191,8 @@ class Config:
     start: datetime | None = None
     nuclide: str = ""
     study: Path | None = None
+    injection: Injection | None = None
+    weight_kg: float | None = None
 
     def fields(self, table: str) -> Fields:
         """A table of the modality; empty where it is absent."""
@@ -250,8 +262,8 @@ def read_config(path: Path) -> Config:
         iterations=algorithm.whole("iterations", 10, least=1), subsets=subsets,
         step=_or(algorithm.number("step", above=0.0), 1.0), decay=_or(algorithm.number("decay", least=0.0), 0.1),
         calibration=calibration, replicates=replicates, seed=bootstrap.whole("seed", 0, least=0), regions=regions,
-        start=_moment(acquisition), nuclide=_nuclide(acquisition),
-        study=acquisition.path("study"),
+        start=_moment(acquisition, "start"), nuclide=_nuclide(acquisition),
+        study=acquisition.path("study"), injection=_injection(acquisition), weight_kg=acquisition.number("weight_kg", above=0.0),
     )  # fmt: skip
 
 
@@ -320,8 +332,30 @@ def _regions(rows: Any, path: Path) -> tuple[RegionSettings, ...]:
     return tuple(found)
 
 
-def _moment(fields: Fields) -> datetime | None:
-    value = fields.take("start")
+def _injection(fields: Fields) -> Injection | None:
+    activity, time = fields.number("injected_mbq", above=0.0), _moment(fields, "injected")
+    if activity is None and time is None:
+        return None
+    if activity is None or time is None:
+        name = "injected_mbq" if activity is None else "injected"
+        raise InputError(fields.where, name, "nothing", "injected_mbq and injected together: the activity and its time")
+    start = _moment(fields, "start")
+    if start is not None and (start.tzinfo is None) != (time.tzinfo is None):
+        raise InputError(
+            fields.where, "injected", time.isoformat(), "a time zone in both injected and start, or in neither"
+        )
+    if start is not None and time > start:
+        raise InputError(
+            fields.where,
+            "injected",
+            time.isoformat(),
+            f"a moment before the start of the acquisition, {start.isoformat()}",
+        )
+    return Injection(activity_mbq=activity, time=time)
+
+
+def _moment(fields: Fields, name: str) -> datetime | None:
+    value = fields.take(name)
     if value is None or isinstance(value, datetime):
         return value
     try:
@@ -329,9 +363,7 @@ def _moment(fields: Fields) -> datetime | None:
         if not any(mark in str(value) for mark in "T:"):
             raise ValueError("a date alone")
     except ValueError as err:
-        raise InputError(
-            fields.where, "start", shown(value), "an ISO date and time such as 2026-03-02T09:30:00"
-        ) from err
+        raise InputError(fields.where, name, shown(value), "an ISO date and time such as 2026-03-02T09:30:00") from err
     return found
 
 

@@ -22,6 +22,7 @@ __all__ = ["JobOutput", "JobSection", "JobTable", "joined", "provenance_of", "wr
 
 DOCUMENT = "results.json"
 PAGE = "report.html"
+SLICES = "dicom/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -181,8 +182,15 @@ def _page(output: JobOutput, outputs: Mapping[str, str]) -> str:
         for s in output.sections
     ]
     return render_job_html(
-        sections, title=output.title, provenance=output.provenance, notices=output.notices, outputs=outputs
+        sections, title=output.title, provenance=output.provenance, notices=output.notices, outputs=_listed(outputs)
     )
+
+
+def _listed(outputs: Mapping[str, str]) -> dict[str, str]:
+    """Outputs as the page lists them: the slices of a DICOM series are one entry."""
+    slices = [name for name in outputs.values() if name.startswith(SLICES)]
+    found = {key: name for key, name in outputs.items() if not name.startswith(SLICES)}
+    return found | ({SLICES: f"{len(slices)} DICOM files"} if slices else {})
 
 
 def _remove_earlier(folder: Path) -> None:
