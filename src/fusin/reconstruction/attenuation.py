@@ -6,12 +6,10 @@ The map of the CT voxels is averaged over each image voxel, because attenuation 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from fusin.errors import InputError
-from fusin.imaging.resample import resample
+from fusin.imaging.averaging import covered_slices, resample_mean
 from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.attenuation_lines import hounsfield_line
@@ -21,7 +19,6 @@ __all__ = ["MU_UNIT", "ct_to_mu", "mu_on_grid"]
 
 MU_UNIT = "/cm"
 _HOUNSFIELD = "[hnsf'U]"
-_MOST_SAMPLES = 8
 
 
 def ct_to_mu(
@@ -93,30 +90,11 @@ def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog) -> Volume:
     if mu.grid.matches(grid):
         return mu
     _note_coverage(mu, grid, log)
-    counts = [_samples(mu.grid, grid, axis) for axis in range(3)]
-    total = np.zeros(grid.shape, dtype=np.float32)
-    for step in np.ndindex(*counts):
-        offset = np.array([(s + 0.5) / n - 0.5 for s, n in zip(step, counts, strict=True)])
-        affine = grid.affine.copy()
-        affine[:3, 3] += affine[:3, :3] @ offset
-        shifted = Grid(shape=grid.shape, affine=affine, frame_of_reference_uid=grid.frame_of_reference_uid)
-        total += resample(mu, shifted, fill=0.0).values
-    total /= np.float32(math.prod(counts))
-    frame = grid.frame_of_reference_uid or mu.frame_of_reference_uid
-    return Volume(
-        values=total, grid=Grid(shape=grid.shape, affine=grid.affine, frame_of_reference_uid=frame), unit=MU_UNIT
-    )
-
-
-def _samples(source: Grid, target: Grid, axis: int) -> int:
-    """Points along one axis (column, row, slice) of a target voxel, so that they lie no further apart than source voxels."""
-    step = np.linalg.inv(source.affine[:3, :3]) @ target.affine[:3, axis]
-    return int(np.clip(math.ceil(float(np.abs(step).max()) - 1e-6), 1, _MOST_SAMPLES))
+    return resample_mean(mu, grid)
 
 
 def _note_coverage(mu: Volume, grid: Grid, log: NoticeLog) -> None:
-    ones = Volume(values=np.ones(mu.shape, dtype=np.uint8), grid=mu.grid, unit=MU_UNIT)
-    seen = resample(ones, grid, order=0, fill=0).values.any(axis=(1, 2))
+    seen = covered_slices(mu.grid, grid)
     if not seen.any():
         raise InputError(
             "attenuation map", "position", np.round(mu.affine[:3, 3], 1).tolist(), "a CT of the place of the image"

@@ -90,7 +90,7 @@ class SpectProjector:
         _check_grid(self.grid, geometry)
         self._slab_count = -(-self.grid.shape[0] // SLAB)
         self._half = self._half_depth(mu)
-        self._attenuate = mu is not None
+        self._dense = self._dense_cells()
         self._plan = _plan(geometry, self.grid, response, compensate_turning, self._dtype)
 
     @property
@@ -133,7 +133,7 @@ class SpectProjector:
         for start in range(0, chosen.size, _VIEWS_AT_ONCE):
             part = chosen[start : start + _VIEWS_AT_ONCE]
             levels = np.zeros(self._levels_shape(part.size), self._dtype)
-            rotate_forward(picture, self._half, self._attenuate, plan.frame[part], plan.spans[part], plan.low[part],
+            rotate_forward(picture, self._half, self._dense, plan.frame[part], plan.spans[part], plan.low[part],
                            plan.share[part], plan.slabs[part], levels)  # fmt: skip
             blur_forward(levels, plan.taps, plan.last_taps[part], plan.pads, plan.slabs[part], plan.offset[part],
                          plan.scale[part], out[start : start + part.size])  # fmt: skip
@@ -166,7 +166,7 @@ class SpectProjector:
             levels = np.empty(self._levels_shape(part.size), self._dtype)
             blur_back(counts[start : start + part.size], plan.taps, plan.last_taps[part], plan.pads, plan.slabs[part],
                       plan.offset[part], plan.scale[part], levels)  # fmt: skip
-            rotate_back(levels, self._half, self._attenuate, plan.frame[part], plan.spans[part], plan.low[part],
+            rotate_back(levels, self._half, self._dense, plan.frame[part], plan.spans[part], plan.low[part],
                         plan.share[part], plan.slabs[part], out)  # fmt: skip
         return self._from_slabs(out)
 
@@ -196,23 +196,25 @@ class SpectProjector:
         return self._slab_count, rows + 2 * BORDER, columns + 2 * BORDER, SLAB
 
     def _to_slabs(self, image: NDArray[Any]) -> NDArray[Any]:
-        from fusin.reconstruction.spect_kernels import BORDER, SLAB
+        from fusin.reconstruction.spect_kernels import to_slabs
 
         out = np.zeros(self._half_shape(), self._dtype)
-        inner = slice(BORDER, -BORDER)
-        for s in range(self._slab_count):
-            block = image[s * SLAB : (s + 1) * SLAB]
-            out[s, inner, inner, : block.shape[0]] = block.transpose(1, 2, 0)
+        to_slabs(np.ascontiguousarray(image, dtype=self._dtype), out)
         return out
 
     def _from_slabs(self, slabs: NDArray[Any]) -> FloatImage:
-        from fusin.reconstruction.spect_kernels import BORDER, SLAB
+        from fusin.reconstruction.spect_kernels import from_slabs
 
         out = np.empty(self.image_shape, self._dtype)
-        inner = slice(BORDER, -BORDER)
-        for s in range(self._slab_count):
-            block = out[s * SLAB : (s + 1) * SLAB]
-            block[...] = slabs[s, inner, inner, : block.shape[0]].transpose(2, 0, 1)
+        from_slabs(slabs, out)
+        return out
+
+    def _dense_cells(self) -> NDArray[np.bool_]:
+        """Cells of four voxels in which anything attenuates; air is passed by without a computation."""
+        out = np.zeros(self._half_shape()[:3], np.bool_)
+        if self._half.shape[1] > 1:
+            filled = self._half.any(axis=3)
+            out[:, :-1, :-1] = filled[:, :-1, :-1] | filled[:, 1:, :-1] | filled[:, :-1, 1:] | filled[:, 1:, 1:]
         return out
 
     def _half_depth(self, mu: Volume | None) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-__all__ = ["BORDER", "SLAB", "blur_back", "blur_forward", "rotate_back", "rotate_forward"]
+__all__ = ["BORDER", "SLAB", "blur_back", "blur_forward", "from_slabs", "rotate_back", "rotate_forward", "to_slabs"]
 
 SLAB = 32
 BORDER = 2
@@ -64,17 +64,43 @@ def _weights(fx: Any, fy: Any, one: Any) -> Any:
     return one - fx - w10, fx - w11, w10, w11
 
 
+@njit(cache=True, parallel=True)
+def to_slabs(image: Any, out: Any) -> None:
+    """Copy an image (slices, rows, columns) into the middle of ``out`` (slabs, rows + 2 borders, columns + 2 borders, SLAB)."""
+    slices, rows, columns = image.shape
+    for task in prange(out.shape[0] * rows):
+        s, j = task // rows, task % rows
+        line = out[s, j + BORDER]
+        for z in range(min(SLAB, slices - s * SLAB)):
+            source = image[s * SLAB + z, j]
+            for i in range(columns):
+                line[i + BORDER, z] = source[i]
+
+
+@njit(cache=True, parallel=True)
+def from_slabs(slabs: Any, out: Any) -> None:
+    """Copy back what :func:`to_slabs` copied."""
+    slices, rows, columns = out.shape
+    for task in prange(slabs.shape[0] * rows):
+        s, j = task // rows, task % rows
+        line = slabs[s, j + BORDER]
+        for z in range(min(SLAB, slices - s * SLAB)):
+            target = out[s * SLAB + z, j]
+            for i in range(columns):
+                target[i] = line[i + BORDER, z]
+
+
 @njit(cache=True, parallel=True, fastmath={"contract"})
 def rotate_forward(
-    image: Any, half: Any, attenuate: bool, frame: Any, spans: Any, low: Any, share: Any, slabs: Any, out: Any
+    image: Any, half: Any, dense: Any, frame: Any, spans: Any, low: Any, share: Any, slabs: Any, out: Any
 ) -> None:
     """Sum the attenuated planes of each view into its levels of variance.
 
     Parameters
     ----------
     image : (slabs, rows + 2 borders, columns + 2 borders, SLAB)
-    half : optical depth of half a voxel, as ``image``
-    attenuate : whether ``half`` is used
+    half : optical depth of half a voxel, as ``image``; not read where nothing is dense
+    dense : (slabs, rows + 2 borders, columns + 2 borders), whether any of the four voxels from here on attenuates in the slab
     frame : (views, 6)
     spans : (views, planes, 2), bins from and to that meet the image
     low : (views, planes), the first of the three levels that share a plane
@@ -92,7 +118,7 @@ def rotate_forward(
         passed = np.ones((bins, SLAB), image.dtype)
         middle, value = np.ones(SLAB, image.dtype), np.empty(SLAB, image.dtype)
         column0, row0, column_u, row_u, column_d, row_d = frame[v]
-        picture, depth, levels = image[s], half[s], out[v, s]
+        picture, depth, levels, solid = image[s], half[s], out[v, s], dense[s]
         for d in range(depths):
             w_a, w_b, w_c = share[v, d, 0], share[v, d, 1], share[v, d, 2]
             first, second, third = levels[low[v, d]], levels[low[v, d] + 1], levels[low[v, d] + 2]
@@ -101,11 +127,13 @@ def rotate_forward(
                 i, fx = _corner(column0 + n * column_u + d * column_d, one)
                 j, fy = _corner(row0 + n * row_u + d * row_d, one)
                 w00, w01, w10, w11 = _weights(fx, fy, one)
-                if attenuate:
-                    _attenuate(depth, i, j, (w00, w01, w10, w11), one, passed[u], middle)
+                through = passed[u]
+                if solid[j, i]:
+                    _attenuate(depth, i, j, (w00, w01, w10, w11), one, through, middle)
+                    through = middle
                 a, b, c, e = picture[j, i], picture[j, i + step], picture[j + step, i], picture[j + step, i + step]
                 for z in range(SLAB):
-                    value[z] = (w00 * a[z] + w01 * b[z] + w10 * c[z] + w11 * e[z]) * middle[z]
+                    value[z] = (w00 * a[z] + w01 * b[z] + w10 * c[z] + w11 * e[z]) * through[z]
                 row_a, row_b, row_c = first[u], second[u], third[u]
                 for z in range(SLAB):
                     row_a[z] += w_a * value[z]
@@ -115,14 +143,14 @@ def rotate_forward(
 
 @njit(cache=True, parallel=True, fastmath={"contract"})
 def rotate_back(
-    levels: Any, half: Any, attenuate: bool, frame: Any, spans: Any, low: Any, share: Any, slabs: Any, out: Any
+    levels: Any, half: Any, dense: Any, frame: Any, spans: Any, low: Any, share: Any, slabs: Any, out: Any
 ) -> None:
     """Exact transpose of :func:`rotate_forward`: ``levels`` as its ``out``; ``out`` as its ``image``, added to."""
     views, depths = low.shape
     bins = levels.shape[3]
     one, step = out.dtype.type(1.0), np.uintp(1)
     for s in prange(out.shape[0]):
-        depth, picture = half[s], out[s]
+        depth, picture, solid = half[s], out[s], dense[s]
         middle, value = np.ones(SLAB, out.dtype), np.empty(SLAB, out.dtype)
         for v in range(views):
             if s < slabs[v, 0] or s >= slabs[v, 1]:
@@ -138,11 +166,13 @@ def rotate_back(
                     i, fx = _corner(column0 + n * column_u + d * column_d, one)
                     j, fy = _corner(row0 + n * row_u + d * row_d, one)
                     w00, w01, w10, w11 = _weights(fx, fy, one)
-                    if attenuate:
-                        _attenuate(depth, i, j, (w00, w01, w10, w11), one, passed[u], middle)
+                    through = passed[u]
+                    if solid[j, i]:
+                        _attenuate(depth, i, j, (w00, w01, w10, w11), one, through, middle)
+                        through = middle
                     row_a, row_b, row_c = first[u], second[u], third[u]
                     for z in range(SLAB):
-                        value[z] = (w_a * row_a[z] + w_b * row_b[z] + w_c * row_c[z]) * middle[z]
+                        value[z] = (w_a * row_a[z] + w_b * row_b[z] + w_c * row_c[z]) * through[z]
                     a, b, c, e = picture[j, i], picture[j, i + step], picture[j + step, i], picture[j + step, i + step]
                     for z in range(SLAB):
                         a[z] += w00 * value[z]
