@@ -1,4 +1,4 @@
-"""Time ``fusin reconstruct`` of a 177Lu SPECT as a whole: a new process that reads DICOM and CT, reconstructs, and writes all files.
+"""Time ``fusin reconstruct`` of a 177Lu SPECT: a new process that reads DICOM and CT, reconstructs, and writes all files.
 
 128 x 128 x 128 voxels of 4.8 mm, 64 views on a non-circular orbit of two heads, three energy windows, a CT of 512 x 512; counts
 come from the analytic CXCR4 patient by the simulator, whose model is not the reconstructor's. No other program does the same job
@@ -66,8 +66,9 @@ def write_case(folder: Path) -> Path:
 
     angles = np.arange(VIEWS) * 360.0 / VIEWS
     geometry = SpectGeometry.circular(
-        views=VIEWS, radius_mm=250.0, pixel_mm=PIXEL_MM, rows=SIZE, columns=SIZE, first_row_mm=_MIDDLE_Z - 0.5 * (SIZE - 1) * PIXEL_MM
-    )
+        views=VIEWS, radius_mm=250.0, pixel_mm=PIXEL_MM, rows=SIZE, columns=SIZE,
+        first_row_mm=_MIDDLE_Z - 0.5 * (SIZE - 1) * PIXEL_MM,
+    )  # fmt: skip
     geometry = replace(geometry, radii_mm=250.0 + 40.0 * np.abs(np.sin(np.deg2rad(angles))))
     frame = "2.25.151617181920212223242526272829303132"
     injected = datetime(2024, 5, 2, 9, 0)
@@ -80,7 +81,9 @@ def write_case(folder: Path) -> Path:
     )  # fmt: skip
     injection = InjectionHeader(activity_mbq=7400.0, time=injected, half_life_s=nuclide("Lu-177").half_life_s, nuclide="Lu-177",
                                 radiopharmaceutical="Pentixather")  # fmt: skip
-    write_nm_projections(folder / "tomo.dcm", counted.acquisition, study=study, injection=injection, seed_uid=frame, heads=2)
+    write_nm_projections(
+        folder / "tomo.dcm", counted.acquisition, study=study, injection=injection, seed_uid=frame, heads=2
+    )
     pitch = 500.0 / 512
     affine = np.diag([pitch, pitch, 5.0, 1.0])
     affine[:3, 3] = -250.0, -250.0, _MIDDLE_Z - 310.0
@@ -107,13 +110,13 @@ def tables() -> list[Table]:
             ],
         }  # fmt: skip
         cold = timed(whole, folder / "compiled")
-        samples: dict[str, list[Timing]] = {name: [] for name in variants}
+        samples: dict[str, list[Timing]] = {variant: [] for variant in variants}
         for arguments in variants.values():
             timed(arguments)
         for _ in range(RUNS):
-            for name, arguments in variants.items():
-                samples[name].append(timed(arguments))
-    rows = {name: median(timings) for name, timings in samples.items()}
+            for variant, arguments in variants.items():
+                samples[variant].append(timed(arguments))
+    rows = {variant: median(timings) for variant, timings in samples.items()}
     rows[FUSIN + " reconstruct, first run on a machine (compiles)"] = cold
     first = next(iter(rows.values()))
     return [

@@ -213,7 +213,7 @@ class SpectProjector:
         """Cells of four voxels in which anything attenuates; air is passed by without a computation."""
         out = np.zeros(self._half_shape()[:3], np.bool_)
         if self._half.shape[1] > 1:
-            filled = self._half.any(axis=3)
+            filled: NDArray[np.bool_] = np.any(self._half, axis=3)
             out[:, :-1, :-1] = filled[:, :-1, :-1] | filled[:, 1:, :-1] | filled[:, :-1, 1:] | filled[:, 1:, 1:]
         return out
 
