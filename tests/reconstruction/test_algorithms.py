@@ -15,7 +15,7 @@ from fusin.reconstruction.algorithms import Options, mlem, osem, reconstruct
 from fusin.reconstruction.checkpoints import read_checkpoint, write_checkpoint
 from fusin.reconstruction.data import Measured
 from fusin.reconstruction.priors import RelativeDifference
-from fusin.reconstruction.projector import adjoint_mismatch
+from fusin.reconstruction.projector import MatrixProjector, adjoint_mismatch
 
 PRIOR = RelativeDifference(beta=20.0, epsilon=1e-3)
 
@@ -227,3 +227,19 @@ def test_more_scatter_than_counts_is_refused(projector):
 def test_a_start_that_is_no_image_is_refused(projector, start):
     with pytest.raises(InputError):
         mlem(projector, counts(projector), iterations=1, start=start)
+
+
+def test_the_projection_for_the_likelihood_is_not_made_again_by_the_next_iteration(projector):
+    class Counting(MatrixProjector):
+        seen = 0
+
+        def forward(self, image, views=None):
+            Counting.seen += self.data_shape[0] if views is None else len(views)
+            return super().forward(image, views)
+
+    counting = Counting(projector.matrix, projector.image_shape, projector.data_shape)
+    data = counts(projector)
+    counted = mlem(counting, data, iterations=3)
+    # One for the uniform image, one for the first iteration, and one after each iteration.
+    assert Counting.seen == 5 * projector.data_shape[0]
+    np.testing.assert_array_equal(counted.image, mlem(projector, data, iterations=3).image)

@@ -37,6 +37,8 @@ class Problem:
     unit : the uniform image that gives the measured total
     by_subset : sensitivity of each subset
     uniform : log-likelihood of that image
+    kept : the image whose likelihood was asked for last, and its expected counts of the first subset, which the next iteration
+        begins with
     """
 
     projector: Projector
@@ -46,9 +48,13 @@ class Problem:
     unit: float
     by_subset: tuple[FloatImage, ...] = ()
     uniform: float = 0.0
+    kept: tuple[FloatImage, FloatImage] | None = None
 
     def expected(self, image: FloatImage, views: Views | None = None) -> FloatImage:
-        """H x + b of some views."""
+        """H x + b of some views; images are not changed in place, so that the same object is the same image."""
+        if self.kept is not None and self.kept[0] is image and views is self.subsets[0]:
+            known, self.kept = self.kept[1], None
+            return known
         counts = self.projector.forward(image, views)
         if self.measured.additive is not None:
             counts = counts + (self.measured.additive if views is None else self.measured.additive[views])
@@ -85,16 +91,19 @@ class Problem:
         """
         from fusin.reconstruction.poisson_kernels import log_terms
 
-        logs = lost = 0.0
+        logs, lost, first = 0.0, 0.0, None
         blocks = [None] if expected is not None else list(self.subsets)
         for views in blocks:
             e = expected if expected is not None else self.expected(image, views)
+            if views is self.subsets[0]:
+                first = e
             y, w = self.measured.counts, self.measured.weights
             if views is not None:
                 y, w = y[views], None if w is None else w[views]
             terms = log_terms(_flat(y), _flat(e), np.empty((0, 0), np.float32) if w is None else _flat(w))
             logs += float(terms[:, 0].sum())
             lost += float(terms[:, 1].sum())
+        self.kept = None if first is None else (image, first)
         seen = float(np.vdot(self.sensitivity.astype(np.float64), image.astype(np.float64)))
         return logs - seen - self.measured.expected_additive, lost
 
