@@ -30,7 +30,7 @@ types: $(READY) ## static types
 check: test lint types ## everything that must pass
 
 bench: $(READY) ## speed as ratios against named alternatives
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'SimpleITK>=2.3'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'SimpleITK>=2.3' 'scikit-image>=0.22'
 	$(BIN)/python benchmarks/run.py
 
 lock: ## renew requirements.lock (needs pip-tools)

@@ -30,6 +30,8 @@ NAMES = (
     "receptor",
     "pbpk",
     "spect",
+    "spect_command",
+    "pet",
 )
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 
-__all__ = ["FUSIN", "RUNS", "Table", "Timing", "machine", "print_table", "race", "version"]
+__all__ = ["FUSIN", "RUNS", "RateTable", "Table", "Timing", "machine", "print_table", "race", "version"]
 
 FUSIN = "fusin"
 RUNS = 7
@@ -70,6 +70,25 @@ class Table:
         lines += [_row(cells) for cells in body]
         lines += ["", *(f"- {remark}" for remark in self.remarks)] if self.remarks else []
         return "\n".join(lines) + "\n"
+
+
+@dataclass(slots=True)
+class RateTable(Table):
+    """A table of other figures than times.
+
+    Attributes
+    ----------
+    head : of the columns after the name
+    figures : contender -> its cells
+    """
+
+    rows: dict[str, Timing] = field(default_factory=dict)
+    head: tuple[str, ...] = ()
+    figures: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Heading and rows as text."""
+        return [("", *self.head), *((name, *cells) for name, cells in self.figures.items())]
 
 
 def _row(cells: tuple[str, ...]) -> str:
