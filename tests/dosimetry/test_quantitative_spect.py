@@ -73,6 +73,31 @@ def test_the_recovery_curve_is_found_again_and_its_uncertainty_is_that_of_a_simu
     assert not exact.measured(500.0)
 
 
+def test_what_inserts_differ_by_beyond_noise_is_in_the_interval_of_the_next_region():
+    """95 % intervals of a new region, whose loss differs from the curve as those of the inserts do, hold it 95 % of the time."""
+    rng = np.random.default_rng(4)
+    volumes = VOLUMES[2:]
+    inside = {name: 0 for name in ("stated", "none")}
+    for _ in range(200):
+        loss = (1.0 - recovery(volumes)) * (1.0 + 0.12 * rng.standard_normal(volumes.size))
+        own = np.full(volumes.size, 0.01)
+        seen = 1.0 - loss + 0.01 * rng.standard_normal(volumes.size)
+        new = 1.0 - (1.0 - float(recovery(np.array([7.0]))[0])) * (1.0 + 0.12 * rng.standard_normal())
+        for name, u in (("stated", own), ("none", None)):
+            at = fit_recovery(volumes, seen, u=u).at(7.0)
+            inside[name] += abs(at.value - new) < 1.96 * at.u
+    for hits in inside.values():
+        assert 0.90 <= hits / 200 <= 0.995
+
+
+def test_inserts_that_differ_by_their_noise_alone_have_no_spread():
+    assert fit_recovery(VOLUMES, recovery(VOLUMES), u=np.full(VOLUMES.size, 0.02)).loss_spread == 0.0
+    spread = fit_recovery(
+        VOLUMES, recovery(VOLUMES) + 0.05 * np.resize([1, -1], VOLUMES.size), u=np.full(VOLUMES.size, 1e-3)
+    )
+    assert spread.loss_spread > 0.1
+
+
 def test_an_activity_adds_its_relative_variances():
     found = quantified_activity(
         1e5, duration_s=1000.0, calibration=Calibration(cps_per_mbq=10.0, u_cps_per_mbq=0.3, n=3), counts_u=2000.0,

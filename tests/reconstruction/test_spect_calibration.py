@@ -67,6 +67,14 @@ def test_recovery_of_a_sphere_and_its_interval_by_hand():
     assert (value, u) == pytest.approx((10.0, 10.0 * math.hypot(0.1, 0.1)))
 
 
+def test_a_background_that_spills_in_is_taken_out_and_put_back():
+    value, u = recovered(0.7, 0.03, recovery=2 / 3, u_recovery=0.05, background=0.1, u_background=0.02)
+    assert value == pytest.approx(1.0)
+    assert u == pytest.approx(math.hypot(0.03 * 1.5, 0.9 * 0.075, 0.02 * 0.5))
+    with pytest.raises(InputError, match="background"):
+        recovered(0.7, 0.03, recovery=0.5, u_recovery=0.05, background=-1.0)
+
+
 @pytest.mark.parametrize(
     "wrong", [{"cps_per_mbq": 0.0}, {"view_time_s": -1.0}, {"dead_time_factor": 0.5}, {"u_cps_per_mbq": math.nan}]
 )

@@ -165,6 +165,7 @@ class RecoveryCurve:
     b1_ml, b2 : parameters
     covariance : (2, 2)
     low_ml, high_ml : volumes that were measured
+    loss_spread : standard deviation of the loss 1 - R of single inserts about the curve, relative to the loss
     """
 
     b1_ml: float
@@ -172,9 +173,10 @@ class RecoveryCurve:
     covariance: FloatArray
     low_ml: float
     high_ml: float
+    loss_spread: float = 0.0
 
     def at(self, volume_ml: float, *, volume_u_ml: float = 0.0) -> Measured:
-        """Recovery coefficient of a volume; its uncertainty holds that of the curve and that of the volume.
+        """Recovery coefficient of a volume; its uncertainty holds those of the curve, of its spread and of the volume.
 
         Raises
         ------
@@ -189,6 +191,7 @@ class RecoveryCurve:
         slopes = np.array([-common * self.b2 / self.b1_ml, -common * math.log(self.b1_ml / volume_ml)])
         by_volume = common * self.b2 / volume_ml
         variance = float(slopes @ self.covariance @ slopes) + (by_volume * volume_u_ml) ** 2
+        variance += (self.loss_spread * (1.0 - value)) ** 2
         return Measured(value, math.sqrt(max(variance, 0.0)))
 
     def measured(self, volume_ml: float) -> bool:
@@ -198,6 +201,10 @@ class RecoveryCurve:
 
 def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | None = None) -> RecoveryCurve:
     """Fit the recovery curve to inserts of a phantom.
+
+    Inserts of one size differ by more than noise: by their place among the voxels, their contrast, and the rings of a resolution
+    model. What exceeds the stated uncertainties is a spread of the loss 1 - R about the curve (Paule and Mandel), raised by what
+    Student's t asks of so few inserts. The next region is one more draw, so `RecoveryCurve.at` holds it.
 
     Parameters
     ----------
@@ -210,8 +217,12 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
         For unequal lengths and numbers that are not positive.
     NotComputable
         ``TOO_FEW_POINTS`` for fewer than three inserts, ``FIT_NOT_IDENTIFIABLE`` where they determine no curve.
+
+    References
+    ----------
+    Paule R, Mandel J, J Res Natl Bur Stand 1982;87:377.
     """
-    from scipy.optimize import least_squares
+    from scipy.stats import norm, t
 
     v, r = np.asarray(volume_ml, dtype=float), np.asarray(recovery, dtype=float)
     if v.ndim != 1 or v.shape != r.shape or not ((v > 0) & (r > 0) & np.isfinite(v) & np.isfinite(r)).all():
@@ -225,26 +236,65 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
         raise InputError(
             "recovery", "uncertainties", "another number of them or one that is not positive", "one for each insert"
         )
+    freedom, spread = v.size - 2, 0.0
+    logs, normal, misses = _fitted(v, r, own)
+    if u is None:
+        variance = float((misses**2).sum()) / freedom
+        spread = math.sqrt(variance * v.size / float((_losses(v, logs) ** 2).sum()))
+    else:
+        variance = 1.0
+        for _ in range(_REFITS):
+            losses = _losses(v, logs)
+            last, spread = spread, _excess(misses, losses, own, freedom)
+            if abs(spread - last) < _SPREAD_TOLERANCE:
+                break
+            logs, normal, misses = _fitted(v, r, np.hypot(own, spread * losses))
+    values = np.exp(logs)
+    covariance = variance * np.linalg.inv(normal) * np.outer(values, values)
+    few = float(t.ppf(0.975, freedom) / norm.ppf(0.975))
+    return RecoveryCurve(b1_ml=float(values[0]), b2=float(values[1]), covariance=covariance, low_ml=float(v.min()),
+                         high_ml=float(v.max()), loss_spread=few * spread)  # fmt: skip
 
-    root = 1.0 / own
+
+_REFITS, _SPREAD_TOLERANCE = 50, 1e-6
+
+
+def _losses(v: FloatArray, logs: FloatArray) -> FloatArray:
+    """1 - R of the curve with the logarithms of its parameters."""
+    b1, b2 = np.exp(logs)
+    return np.asarray(1.0 - 1.0 / (1.0 + (b1 / v) ** b2))
+
+
+def _fitted(v: FloatArray, r: FloatArray, own: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Logarithms of the parameters, the matrix of the normal equations, and how far the curve lies above the inserts."""
+    from scipy.optimize import least_squares
 
     def residual(logs: FloatArray) -> FloatArray:
-        b1, b2 = np.exp(logs)
-        return np.asarray(root * (1.0 / (1.0 + (b1 / v) ** b2) - r))
+        return np.asarray((1.0 - _losses(v, logs) - r) / own)
 
-    found = least_squares(
-        residual, np.array([math.log(float(np.median(v)) / 3.0), 0.0]), xtol=1e-14, ftol=1e-14, gtol=1e-14
-    )
+    start = np.array([math.log(float(np.median(v)) / 3.0), 0.0])
+    found = least_squares(residual, start, xtol=1e-14, ftol=1e-14, gtol=1e-14)
     slopes = np.asarray(found.jac, dtype=np.float64)
     normal = slopes.T @ slopes
     if not found.success or np.linalg.cond(normal) > 1e12:
         raise NotComputable("the recovery curve", "the inserts do not determine its two parameters", "inserts of different volumes",
                             "FIT_NOT_IDENTIFIABLE")  # fmt: skip
-    variance = 1.0 if u is not None else 2.0 * float(found.cost) / (v.size - 2)
-    values = np.exp(found.x)
-    covariance = variance * np.linalg.inv(normal) * np.outer(values, values)
-    return RecoveryCurve(b1_ml=float(values[0]), b2=float(values[1]), covariance=covariance, low_ml=float(v.min()),
-                         high_ml=float(v.max()))  # fmt: skip
+    return found.x, normal, np.asarray(found.fun * own)
+
+
+def _excess(misses: FloatArray, losses: FloatArray, own: FloatArray, freedom: int) -> float:
+    """Relative spread k of the loss at which the sum of misses^2 / (u^2 + k^2 loss^2) is the degrees of freedom; 0 if below."""
+    from scipy.optimize import brentq
+
+    def over(k: float) -> float:
+        return float((misses**2 / (own**2 + (k * losses) ** 2)).sum()) - freedom
+
+    if over(0.0) <= 0:
+        return 0.0
+    high = 1.0
+    while over(high) > 0:
+        high *= 2.0
+    return float(brentq(over, 0.0, high, xtol=1e-9))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ not equal to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -61,13 +61,19 @@ class SpectSimulation:
     ----------
     acquisition : Poisson counts of all windows
     primary, scatter : expected counts in the photopeak, (views, rows, bins)
+    expected : expected counts of all windows, (windows, views, rows, bins)
     truth : phantom, sensitivity, times, totals; ready for JSON
     """
 
     acquisition: SpectAcquisition
     primary: FloatArray
     scatter: FloatArray
+    expected: FloatArray
     truth: dict[str, Any]
+
+    def repeated(self, rng: np.random.Generator) -> SpectAcquisition:
+        """Count the same phantom once more."""
+        return replace(self.acquisition, counts=rng.poisson(self.expected).astype(np.float32))
 
 
 def simulate_spect(
@@ -116,8 +122,9 @@ def simulate_spect(
         expected += [density * s * w.width_kev() for s, w in
                      zip((scatter.lower_per_kev, scatter.upper_per_kev), windows[1:], strict=True)]  # fmt: skip
     held = windows[: len(expected)]
+    stacked = np.stack(expected)
     acquisition = SpectAcquisition(
-        counts=rng.poisson(np.stack(expected)).astype(np.float32), windows=held, geometry=geometry,
+        counts=rng.poisson(stacked).astype(np.float32), windows=held, geometry=geometry,
         durations_s=np.full(geometry.views, float(view_time_s)), starts_s=starts_s, started=started, nuclide=nuclide,
         frame_of_reference_uid=frame_of_reference_uid, name=phantom.name,
     )  # fmt: skip
@@ -126,7 +133,7 @@ def simulate_spect(
         "heads": heads, "started": None if started is None else started.isoformat(), "activity_bq": phantom.activity_bq(),
         "expected_counts": {"primary": float(primary.sum()), "scatter": float(scattered.sum())},
     }  # fmt: skip
-    return SpectSimulation(acquisition=acquisition, primary=primary, scatter=scattered, truth=truth)
+    return SpectSimulation(acquisition=acquisition, primary=primary, scatter=scattered, expected=stacked, truth=truth)
 
 
 def _check(positive: dict[str, float], heads: int, views: int) -> None:

@@ -146,14 +146,31 @@ def recovery_coefficient(
                     method="normal interval by propagation of variances", n=1)  # fmt: skip
 
 
-def recovered(value: float, u_value: float, *, recovery: float, u_recovery: float) -> tuple[float, float]:
-    """A concentration divided by the recovery of its volume, and its standard uncertainty.
+def recovered(
+    value: float,
+    u_value: float,
+    *,
+    recovery: float,
+    u_recovery: float,
+    background: float = 0.0,
+    u_background: float = 0.0,
+) -> tuple[float, float]:
+    """Concentration B + (c - B) / R of a volume with the recovery R in a background B, and its standard uncertainty.
+
+    Parameters
+    ----------
+    value, u_value : mean c of the image and its standard uncertainty
+    recovery, u_recovery : of the volume, as `recovery_coefficient` has it
+    background, u_background : concentration around the volume, which spills in; of the same unit
 
     Raises
     ------
     InputError
-        For a recovery that is not positive.
+        For a recovery that is not positive, and negative uncertainties.
     """
-    _checked("recovery", positive={"recovery": recovery}, not_negative={"u_value": u_value, "u_recovery": u_recovery})
-    corrected = value / recovery
-    return corrected, math.hypot(u_value / recovery, corrected * u_recovery / recovery)
+    _checked("recovery", positive={"recovery": recovery}, not_negative={
+        "u_value": u_value, "u_recovery": u_recovery, "background": background, "u_background": u_background,
+    })  # fmt: skip
+    contrast = (value - background) / recovery
+    parts = u_value / recovery, contrast * u_recovery / recovery, u_background * (1.0 - 1.0 / recovery)
+    return background + contrast, math.hypot(*parts)
