@@ -404,3 +404,29 @@ def test_a_quantitative_spect_that_would_state_nonsense_is_not_written(tmp_path,
     with pytest.raises(InputError):
         write_quantitative_spect(tmp_path / "q.dcm", Volume(values=np.ones(grid.shape, np.float32), grid=grid, unit="Bq/ml"),
                                  **{**given, **wrong})  # fmt: skip
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_the_axis_of_rotation_stands_where_positions_of_the_heads_put_it(tmp_path, heads):
+    made = acquisition()
+    beside = replace(made, geometry=replace(made.geometry, axis_mm=(12.0, -25.0)))
+    log = NoticeLog()
+    read = read_spect(written(tmp_path / "p.dcm", beside, heads=heads), log=log)
+    assert read.geometry.axis_mm == pytest.approx((12.0, -25.0), abs=1e-3)
+    assert [n.code for n in log.notices] == ["AXIS_FROM_POSITIONS"]
+
+
+def test_a_position_that_nothing_confirms_is_left_aside_with_a_warning(tmp_path):
+    path = written(tmp_path / "p.dcm", heads=2, detector_tags={"ImagePositionPatient": ["-300", "20", "40"]})
+    log = NoticeLog()
+    assert read_spect(path, log=log).geometry.axis_mm == (0.0, 0.0)
+    assert [n.code for n in log.notices] == ["AXIS_POSITION_UNUSED"]
+
+
+@pytest.mark.parametrize("axes", [["1", "0", "0", "0", "0", "-1"], ["-1", "0", "0", "0", "0", "-1"]])
+def test_an_orientation_against_the_start_angle_is_told(tmp_path, axes):
+    """The head starts in front of the patient (180 degrees), where columns grow to the left."""
+    log = NoticeLog()
+    read_spect(written(tmp_path / "p.dcm", detector_tags={"ImageOrientationPatient": axes}), log=log)
+    codes = [n.code for n in log.notices]
+    assert ("DETECTOR_ORIENTATION_DIFFERS" in codes) == (axes[0] == "-1")

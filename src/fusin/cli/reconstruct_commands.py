@@ -74,6 +74,8 @@ def reconstruct(
         run = run_reconstruction(asked, acquired, log=log, state=state, progress=watch.step, keep=watch.keep,
                                  replicate_done=lambda done: watch.stage("bootstrap", done, asked.replicates))  # fmt: skip
     output = reconstruct_report(run, log=log, created=datetime.now().astimezone(), files=out is not None)
+    if place is not None and out is not None and place.parent == out:
+        output = replace(output, written=(place.name,))
     finish(output, out, as_json=as_json)
 
 

@@ -230,6 +230,8 @@ def _with_views(one: SpectAcquisition, other: SpectAcquisition) -> SpectAcquisit
         [a.pixel_mm, a.row_mm], [b.pixel_mm, b.row_mm], rtol=1e-4
     ):
         raise _differ(one, other, "the matrices differ")
+    if not np.allclose(a.axis_mm, b.axis_mm, atol=1.0):
+        raise _differ(one, other, "the axes of rotation differ")
     if set(one.windows) != set(other.windows):
         raise _differ(one, other, "the energy windows differ")
     if one.nuclide and other.nuclide and one.nuclide != other.nuclide:

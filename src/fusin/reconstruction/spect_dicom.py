@@ -25,6 +25,7 @@ from fusin.nuclides import nuclide, nuclide_from_code
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.spect_acquisition import EnergyWindow, SpectAcquisition
 from fusin.reconstruction.spect_dicom_geometry import Head, head_geometry, number_of, numbers_of
+from fusin.reconstruction.spect_dicom_position import axis_of_rotation, note_orientation
 from fusin.reconstruction.spect_geometry import SpectGeometry
 
 __all__ = ["is_dicom", "read_nm_projections"]
@@ -86,11 +87,13 @@ def read_nm_projections(path: Path, *, log: NoticeLog, radius_mm: float | None =
     rows, columns = pixels.shape[1:]
     counts = _oriented(counts, found, [len(h.views) for h in heads])
     step, width = _spacing(dataset, where)
+    note_orientation(found, where=where, log=log)
     geometry = SpectGeometry(
         angles_deg=np.concatenate([f.angles_deg for f in found]), radii_mm=np.concatenate([f.radii_mm for f in found]),
         pixel_mm=width, row_mm=step, rows=rows, columns=columns, direction=found[0].direction,
         first_row_mm=np.concatenate([np.full(len(f.angles_deg), f.lowest_row_mm(rows, step)) for f in found]),
         bin_shift_mm=np.concatenate([np.full(len(f.angles_deg), f.shift_mm) for f in found]),
+        axis_mm=axis_of_rotation(found, width_mm=width, columns=columns, where=where, log=log),
     )  # fmt: skip
     durations = [f.duration_s for f in found]
     starts, times = _times(durations, [len(h.views) for h in heads], [h.rotation for h in heads])

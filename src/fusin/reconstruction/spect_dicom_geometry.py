@@ -47,6 +47,9 @@ class HeadGeometry:
     rows_to_feet : whether stored rows run from head to feet
     shift_mm : of the middle of the rows from the axis of rotation
     duration_s : of a view; None when not stated
+    detector : its number
+    corner_mm : position of the first pixel as stated; None without one
+    row_axis : direction of growing columns as stated; None without one
     """
 
     angles_deg: FloatArray
@@ -56,6 +59,9 @@ class HeadGeometry:
     rows_to_feet: bool
     shift_mm: float
     duration_s: float | None
+    detector: int = 1
+    corner_mm: tuple[float, ...] | None = None
+    row_axis: tuple[float, ...] | None = None
 
     def lowest_row_mm(self, rows: int, row_mm: float) -> float:
         """z of the row nearest to the feet; rows lie about 0 where the object has no position."""
@@ -137,8 +143,14 @@ def head_geometry(dataset: Any, head: Head, *, where: str, radius_mm: float | No
         )
     return HeadGeometry(
         angles_deg=angles, radii_mm=radii, direction=direction, top_mm=top, rows_to_feet=to_feet, shift_mm=-shift,
-        duration_s=milliseconds / 1000.0 if milliseconds else None,
+        duration_s=milliseconds / 1000.0 if milliseconds else None, detector=head.detector,
+        corner_mm=_three(numbers_of(detector, "ImagePositionPatient")),
+        row_axis=_three(numbers_of(detector, "ImageOrientationPatient")[:3]),
     )  # fmt: skip
+
+
+def _three(values: tuple[float, ...]) -> tuple[float, ...] | None:
+    return values if len(values) == 3 and any(v != 0 for v in values) else None
 
 
 def _angles(

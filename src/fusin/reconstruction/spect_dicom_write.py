@@ -90,7 +90,7 @@ def write_nm_projections(
 def write_quantitative_spect(
     path: Path, image: Volume, *, study: StudyHeader, injection: InjectionHeader, acquisition_start: datetime, view_time_s: float,
     views: int, corrections: Sequence[str], decay: Literal["START", "NONE"], seed_uid: str, sentences: Sequence[str] = (),
-    description: str = "SPECT Bq/mL", series_number: int = 8, tags: TagMap | None = None,
+    description: str = "SPECT Bq/mL", series_number: int = 8, tags: TagMap | None = None, rotation: TagMap | None = None,
 ) -> Path:  # fmt: skip
     """Write a reconstructed SPECT in Bq/mL as one NM RECON TOMO object.
 
@@ -106,12 +106,14 @@ def write_quantitative_spect(
     sentences : what was done, for Image Comments (0020,4000)
     seed_uid : UIDs depend on it, on the study and on the series number only
     tags : further attributes
+    rotation : attributes of the rotation as it was; without them, a full turn in even steps
 
     Raises
     ------
     InputError
         For another unit, negative values, times that are not positive, and terms that DICOM does not define.
     """
+    from fusin.imaging.dicom_headers import apply_tags
     from fusin.imaging.dicom_write import write_nm
 
     if image.unit != "Bq/ml":
@@ -130,9 +132,11 @@ def write_quantitative_spect(
     slope = float(values.max(initial=0.0)) / _LARGEST or 1.0
     # Rescale Slope holds 16 characters; both descriptions of a stored value have to be the same number.
     slope = float(ds_text(slope * (1.0 + 1e-12)))
+    turned = _whole(views, view_time_s)
+    apply_tags(turned, rotation, where="rotation")
     own: dict[Any, Any] = {
         "AcquisitionDateTime": acquisition_start, "Units": "BQML", "RescaleSlope": ds_text(slope), "RescaleIntercept": "0",
-        "DecayCorrection": decay, "CorrectedImage": terms or None, "RotationInformationSequence": [_whole(views, view_time_s)],
+        "DecayCorrection": decay, "CorrectedImage": terms or None, "RotationInformationSequence": [turned],
         "ImageComments": " ".join(sentences)[:10240] or None,
         "DerivationDescription": "Statistical reconstruction of projections" if sentences else None,
     }  # fmt: skip

@@ -77,6 +77,7 @@ class JobOutput:
     notices : doubts and adaptations
     provenance : inputs, parameters and versions
     files : further files by name, such as drafts of trials; text, or the bytes of a PDF
+    written : names of files that the verb wrote into the folder as it went
     """
 
     title: str
@@ -86,6 +87,7 @@ class JobOutput:
     notices: tuple[Notice, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
     files: Mapping[str, str | bytes] = field(default_factory=dict)
+    written: tuple[str, ...] = ()
 
     def tables(self) -> tuple[JobTable, ...]:
         """All tables in the order of the page."""
@@ -117,7 +119,7 @@ def provenance_of(inputs: Iterable[Path], parameters: Mapping[str, Any], methods
         inputs=tuple(listed),
         parameters=parameters,
         methods=tuple(methods),
-        versions=versions("numpy", "scipy", "pandas", "statsmodels", "lifelines"),
+        versions=versions("numpy", "scipy", "numba", "pandas", "statsmodels", "lifelines"),
     )
 
 
@@ -162,6 +164,7 @@ def write_job(output: JobOutput, folder: Path) -> Mapping[str, str]:
         put(f"{figure.name}_svg", f"figures/{figure.name}.svg", figure.standalone())
     for name, text in output.files.items():
         put(name, name, text)
+    outputs |= {name: name for name in output.written}
     put("report", PAGE, _page(output, outputs))
     outputs["json"] = DOCUMENT
     document = {**output.to_json(), "outputs": outputs}

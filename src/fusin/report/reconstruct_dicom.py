@@ -21,6 +21,9 @@ _PATIENT = (
     "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName", "StudyDescription", "InstitutionName",
 )  # fmt: skip
 
+_LYING = ("PatientOrientationCodeSequence", "PatientGantryRelationshipCodeSequence", "PatientPosition")
+_ROTATION = ("StartAngle", "AngularStep", "RotationDirection", "ScanArc")
+
 
 def missing_for_dicom(run: Run) -> list[str]:
     """What a DICOM object needs and the acquisition does not say."""
@@ -63,15 +66,28 @@ def spect_dicom(run: Run, path: Path, *, created: datetime | None, log: NoticeLo
     image = Volume(values=np.asarray(run.image.values, np.float32), grid=run.image.grid, unit="Bq/ml")
     own = {
         "RadiopharmaceuticalInformationSequence": [isotope_item(run)], "DetectorInformationSequence": [_detector(run)],
-        "EnergyWindowInformationSequence": [_window(run)],
+        "EnergyWindowInformationSequence": [_window(run)], **_as_acquired(header),
     }  # fmt: skip
     return write_quantitative_spect(
         path, image, study=study, injection=injection, acquisition_start=started,
         view_time_s=acquired.duration_s, views=acquired.views_in_turn or acquired.projector.data_shape[0],
         corrections=acquired.terms, decay="START" if acquired.decayed_to_start else "NONE",
         seed_uid=digest_of(run.image.values), sentences=run.corrections, description="fusin SPECT Bq/mL (research use only)",
-        tags=study_tags(run, created or started, log) | own,
+        tags=study_tags(run, created or started, log) | own, rotation=_rotation(header),
     )  # fmt: skip
+
+
+def _as_acquired(header: Any) -> dict[str, Any]:
+    """How the patient lay, as the projections say."""
+    found = {name: copy.deepcopy(header.get(name)) for name in _LYING if header.get(name)}
+    # A position beside its codes is forbidden, since the two could differ.
+    return found | ({"PatientPosition": None} if "PatientOrientationCodeSequence" in found else {})
+
+
+def _rotation(header: Any) -> dict[str, Any]:
+    """Start, step, direction and arc of the rotation, where projections state them."""
+    held = header.get("RotationInformationSequence")
+    return {name: held[0].get(name) for name in _ROTATION if held and held[0].get(name) not in (None, "")}
 
 
 def study_tags(run: Run, created: datetime, log: NoticeLog) -> dict[Any, Any]:
@@ -85,7 +101,7 @@ def study_tags(run: Run, created: datetime, log: NoticeLog) -> dict[Any, Any]:
     version = versions()["fusin"]
     return tags | {
         "Manufacturer": "fusin", "ManufacturerModelName": "fusin", "SoftwareVersions": version, "DeviceSerialNumber": None,
-        "StationName": None, "BodyPartExamined": None, "InstanceCreationDate": created.strftime("%Y%m%d"),
+        "StationName": None, "BodyPartExamined": None, "Laterality": "", "InstanceCreationDate": created.strftime("%Y%m%d"),
         "InstanceCreationTime": created.strftime("%H%M%S"),
     }  # fmt: skip
 
