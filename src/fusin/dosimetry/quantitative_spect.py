@@ -203,8 +203,8 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
     """Fit the recovery curve to inserts of a phantom.
 
     Inserts of one size differ by more than noise: by their place among the voxels, their contrast, and the rings of a resolution
-    model. What exceeds the stated uncertainties is a spread of the loss 1 - R about the curve (Paule and Mandel), raised by what
-    Student's t asks of so few inserts. The next region is one more draw, so `RecoveryCurve.at` holds it.
+    model. What exceeds the stated uncertainties is a spread of the loss 1 - R about the curve (by its moment, as DerSimonian and
+    Laird), raised by what Student's t asks of so few inserts. The next region is one more draw: `RecoveryCurve.at` holds it.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
 
     References
     ----------
-    Paule R, Mandel J, J Res Natl Bur Stand 1982;87:377.
+    DerSimonian R, Laird N, Control Clin Trials 1986;7:177.
     """
     from scipy.stats import norm, t
 
@@ -236,27 +236,32 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
         raise InputError(
             "recovery", "uncertainties", "another number of them or one that is not positive", "one for each insert"
         )
-    freedom, spread = v.size - 2, 0.0
+    freedom = v.size - 2
     logs, normal, misses = _fitted(v, r, own)
-    if u is None:
-        variance = float((misses**2).sum()) / freedom
-        spread = math.sqrt(variance * v.size / float((_losses(v, logs) ** 2).sum()))
-    else:
-        variance = 1.0
+    losses = _losses(v, logs)
+    variance = float(((misses / own) ** 2).sum()) / freedom if u is None else 1.0
+    spread = _spread(misses, losses, np.zeros(v.size) if u is None else own, np.ones(v.size))
+    if u is not None and spread > 0:
+        # With the weights that this gives; a fixed point would at times follow one insert of hardly any loss.
         for _ in range(_REFITS):
-            losses = _losses(v, logs)
-            last, spread = spread, _excess(misses, losses, own, freedom)
-            if abs(spread - last) < _SPREAD_TOLERANCE:
-                break
-            logs, normal, misses = _fitted(v, r, np.hypot(own, spread * losses))
+            total = np.hypot(own, spread * losses)
+            logs, normal, misses = _fitted(v, r, total)
+            spread = _spread(misses, losses, own, 1.0 / total**2)
     values = np.exp(logs)
-    covariance = variance * np.linalg.inv(normal) * np.outer(values, values)
-    few = float(t.ppf(0.975, freedom) / norm.ppf(0.975))
+    few = float(t.ppf(0.975, freedom) / norm.ppf(0.975)) if spread > 0 else 1.0
+    covariance = few**2 * variance * np.linalg.inv(normal) * np.outer(values, values)
     return RecoveryCurve(b1_ml=float(values[0]), b2=float(values[1]), covariance=covariance, low_ml=float(v.min()),
                          high_ml=float(v.max()), loss_spread=few * spread)  # fmt: skip
 
 
-_REFITS, _SPREAD_TOLERANCE = 50, 1e-6
+_REFITS = 3
+
+
+def _spread(misses: FloatArray, losses: FloatArray, own: FloatArray, weights: FloatArray) -> float:
+    """Relative spread of the loss by the moment of weighted misses: E sum w miss^2 = (n - 2) / n sum w (u^2 + k^2 loss^2)."""
+    share = (misses.size - 2) / misses.size
+    excess = float((weights * (misses**2 / share - own**2)).sum())
+    return math.sqrt(max(excess, 0.0) / float((weights * losses**2).sum()))
 
 
 def _losses(v: FloatArray, logs: FloatArray) -> FloatArray:
@@ -280,21 +285,6 @@ def _fitted(v: FloatArray, r: FloatArray, own: FloatArray) -> tuple[FloatArray, 
         raise NotComputable("the recovery curve", "the inserts do not determine its two parameters", "inserts of different volumes",
                             "FIT_NOT_IDENTIFIABLE")  # fmt: skip
     return found.x, normal, np.asarray(found.fun * own)
-
-
-def _excess(misses: FloatArray, losses: FloatArray, own: FloatArray, freedom: int) -> float:
-    """Relative spread k of the loss at which the sum of misses^2 / (u^2 + k^2 loss^2) is the degrees of freedom; 0 if below."""
-    from scipy.optimize import brentq
-
-    def over(k: float) -> float:
-        return float((misses**2 / (own**2 + (k * losses) ** 2)).sum()) - freedom
-
-    if over(0.0) <= 0:
-        return 0.0
-    high = 1.0
-    while over(high) > 0:
-        high *= 2.0
-    return float(brentq(over, 0.0, high, xtol=1e-9))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
