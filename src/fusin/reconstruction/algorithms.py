@@ -49,6 +49,7 @@ __all__ = [
     "silent",
 ]
 
+_MANY = 1000
 Algorithm = Literal["mlem", "osem", "bsrem", "map"]
 
 
@@ -250,7 +251,8 @@ def _prepared(projector: Projector, measured: Measured, options: Options, log: N
     """The problem with its subsets, and the options with the prior that belongs to its scale."""
     views = projector.data_shape[0]
     subsets = split_views(views, options.subsets, angles_deg=options.angles_deg)
-    if views % options.subsets:
+    # Subsets of a list of events are so large that one more or less is no news.
+    if views % options.subsets and views < _MANY * options.subsets:
         log.info("SUBSETS_UNEQUAL", f"{views} views in {options.subsets} subsets: sizes differ by one view")
     problem = make_problem(projector, measured, subsets, log=log)
     if options.make_prior is not None:

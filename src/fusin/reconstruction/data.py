@@ -11,9 +11,10 @@ import numpy as np
 from fusin.errors import InputError
 from fusin.reconstruction.projector import FloatImage
 
-__all__ = ["Measured"]
+__all__ = ["Measured", "Redraw"]
 
 Redraw = Callable[[np.random.Generator], FloatImage]
+"""Draws an additive part anew."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -23,7 +23,7 @@ from fusin.reconstruction.interfile_header import InterfileHeader, read_values
 from fusin.reconstruction.pet_geometry import CylindricalScanner, Segment, SinogramGeometry, TofBins
 from fusin.reconstruction.projector import FloatImage
 
-__all__ = ["PetSinogram", "read_sinogram", "write_sinogram"]
+__all__ = ["PetSinogram", "read_geometry", "read_sinogram", "write_sinogram"]
 
 _MM_PER_CM = 10.0
 _TANGENTIAL, _AXIAL, _VIEW, _SEGMENT, _TIMING = "tangential", "axial", "view", "segment", "timing"
@@ -66,6 +66,54 @@ def read_sinogram(path: Path, *, log: NoticeLog) -> PetSinogram:
         For arc-corrected data and scanners that are no cylinder or ring of flat blocks.
     """
     header = InterfileHeader(path)
+    geometry, axes = _described(header)
+    views, bins = geometry.views, geometry.bins
+    timing = 1 if geometry.tof is None else geometry.tof.count
+    said = f"{timing} timing bins, {geometry.planes} planes, {views} views and {bins} bins" if geometry.tof else (
+        f"{geometry.planes} planes, {views} views and {bins} bins")  # fmt: skip
+    stored = read_values(header, timing * geometry.planes * views * bins, said=said)
+    _assume_axes(header, log)
+    return PetSinogram(
+        geometry=geometry, values=_sorted(stored, geometry, axes), kind=header.text("PET data type") or "Emission",
+        duration_s=_duration(header), inputs=(path, header.data_path()),
+    )  # fmt: skip
+
+
+def read_geometry(path: Path, *, log: NoticeLog) -> tuple[SinogramGeometry, float | None]:
+    """Read a header alone: the geometry of a scanner for list mode, and the time of the acquisition where it is stated [s].
+
+    Parameters
+    ----------
+    path : of the header; its binary file need not exist
+    log : receives notices
+
+    Raises
+    ------
+    InputError, Unsupported
+        As `read_sinogram`.
+    """
+    header = InterfileHeader(path)
+    geometry, _ = _described(header)
+    _assume_axes(header, log)
+    return geometry, _duration(header)
+
+
+def _assume_axes(header: InterfileHeader, log: NoticeLog) -> None:
+    log.adapted(
+        "SINOGRAM_AXES_ASSUMED",
+        "rings were taken from feet to head, x to the patient's left and the scanner's middle at 0: the header does not say",
+        where=header.where,
+    )
+
+
+def _duration(header: InterfileHeader) -> float | None:
+    found = header.number("image duration (sec)[1]", "image duration (sec) [1]", "image duration (sec)")
+    # Writers that do not know the time put 0 or -1.
+    return found if found is not None and found > 0 else None
+
+
+def _described(header: InterfileHeader) -> tuple[SinogramGeometry, tuple[str, ...]]:
+    """Geometry of a header, and the names of its axes."""
     kind = header.text("type of data", "imaging modality").lower()
     if kind and not kind.startswith(("pet", "pt")):
         raise InputError(header.where, "type of data", kind[:40], "PET")
@@ -91,20 +139,7 @@ def read_sinogram(path: Path, *, log: NoticeLog) -> PetSinogram:
     if planes != geometry.planes_of_segment:
         raise InputError(header.where, "axial coordinate", list(planes), f"the planes {list(geometry.planes_of_segment)} that "
                          f"{scanner.rings} rings have in these segments")  # fmt: skip
-    timing = 1 if geometry.tof is None else geometry.tof.count
-    said = f"{timing} timing bins, {geometry.planes} planes, {views} views and {bins} bins" if geometry.tof else (
-        f"{geometry.planes} planes, {views} views and {bins} bins")  # fmt: skip
-    stored = read_values(header, timing * geometry.planes * views * bins, said=said)
-    log.adapted(
-        "SINOGRAM_AXES_ASSUMED",
-        "rings were taken from feet to head, x to the patient's left and the scanner's middle at 0: the header does not say",
-        where=header.where,
-    )
-    duration = header.number("image duration (sec)[1]", "image duration (sec) [1]", "image duration (sec)")
-    return PetSinogram(
-        geometry=geometry, values=_sorted(stored, geometry, axes), kind=header.text("PET data type") or "Emission",
-        duration_s=duration, inputs=(path, header.data_path()),
-    )  # fmt: skip
+    return geometry, axes
 
 
 def _axes(header: InterfileHeader) -> tuple[tuple[str, ...], dict[str, int]]:

@@ -20,17 +20,27 @@ from numpy.typing import NDArray
 from fusin.errors import InputError, MissingExtra, NotComputable, Unsupported
 from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import NoticeLog
+from fusin.reconstruction.data import Redraw
 from fusin.reconstruction.pet import ListmodeProjector
 from fusin.reconstruction.pet_geometry import LIGHT_MM_PER_PS, TofBins
 from fusin.reconstruction.projector import FloatImage
 from fusin.reconstruction.resolution import ImageResolution
 
-__all__ = ["PetsirdEvents", "PetsirdScanner", "attenuation_of_lines", "read_petsird", "sampled_sensitivity"]
+__all__ = [
+    "PetsirdEvents",
+    "PetsirdRandoms",
+    "PetsirdScanner",
+    "attenuation_of_lines",
+    "randoms_of_pairs",
+    "read_petsird",
+    "sampled_sensitivity",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.intp]
 _UNEVEN = 1e-3
 _AT_ONCE = 1_000_000
+_ROUNDS, _SETTLED = 200, 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +107,15 @@ class PetsirdEvents:
     def efficiencies(self) -> FloatArray:
         """(events,) efficiencies of the pairs."""
         return self.scanner.pair_efficiencies(self.bins[:, 0], self.bins[:, 1])
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class PetsirdRandoms:
+    """Expected randoms at the prompts, over all pairs and timing bins together, and how to draw the former anew."""
+
+    values: FloatImage
+    total: float
+    redraw: Redraw
 
 
 def read_petsird(path: Path, *, log: NoticeLog, kind: Literal["prompts", "delayed"] = "prompts") -> PetsirdEvents:
@@ -236,7 +255,7 @@ def attenuation_of_lines(starts_mm: FloatArray, ends_mm: FloatArray, mu: Volume)
 def sampled_sensitivity(
     scanner: PetsirdScanner, grid: Grid, *, rng: np.random.Generator, pairs: int = 5_000_000, mu: Volume | None = None,
     resolution: ImageResolution | None = None,
-) -> FloatImage:  # fmt: skip
+) -> tuple[FloatImage, float]:  # fmt: skip
     """Sensitivity of all pairs of crystals from a random sample of them.
 
     Parameters
@@ -244,9 +263,14 @@ def sampled_sensitivity(
     scanner : of the events
     grid : of the image
     rng : draws the sample
-    pairs : how many; the relative noise of a voxel falls with their square root
+    pairs : how many; where the scanner has no more, each stands once. The relative noise of a voxel falls with their square root
     mu : coefficient of attenuation [1/cm]; None for none
     resolution : as of the projector
+
+    Returns
+    -------
+    tuple
+        The image, and the relative standard deviation of a voxel by the sample, from its two halves; 0 without a sample.
 
     Raises
     ------
@@ -258,21 +282,71 @@ def sampled_sensitivity(
         raise NotComputable(
             "the sensitivity", "no two modules are in coincidence", "a table of module pairs", "PETSIRD_SCANNER"
         )
-    weight = len(first) * float(scanner.per_module) ** 2 / pairs
-    ones = np.ones(grid.shape, np.float32)
-    image = np.zeros(grid.shape, np.float64)
-    for start in range(0, pairs, _AT_ONCE):
-        count = min(_AT_ONCE, pairs - start)
-        module = rng.integers(0, len(first), count)
-        one, two = (
-            which[module] * scanner.per_module + rng.integers(0, scanner.per_module, count) for which in (first, second)
-        )
+    each = scanner.per_module**2
+    whole = len(first) * each <= pairs
+    count = len(first) * each if whole else pairs
+    halves = np.zeros((2, *grid.shape), np.float64)
+    for number, start in enumerate(range(0, count, _AT_ONCE)):
+        size = min(_AT_ONCE, count - start)
+        if whole:
+            module, inside = np.divmod(np.arange(start, start + size), each)
+            i, j = np.divmod(inside, scanner.per_module)
+        else:
+            module = rng.integers(0, len(first), size)
+            i, j = (rng.integers(0, scanner.per_module, size) for _ in range(2))
+        one, two = first[module] * scanner.per_module + i, second[module] * scanner.per_module + j
         starts, ends = scanner.places_mm[one], scanner.places_mm[two]
-        factors = weight * scanner.pair_efficiencies(one, two)
+        # A module in coincidence with itself brings each of its pairs twice.
+        factors = scanner.pair_efficiencies(one, two) * np.where(first[module] == second[module], 0.5, 1.0)
         if mu is not None:
             factors = factors * attenuation_of_lines(starts, ends, mu)
-        image += ListmodeProjector(starts, ends, grid, sensitivity_image=ones, factors=factors).back(
-            np.ones(count, np.float32)
-        )
-    found = image.astype(np.float32)
-    return found if resolution is None else resolution.blur(found, np.array(grid.spacing_mm))
+        halves[number % 2] += ListmodeProjector(starts, ends, grid, sensitivity_image=np.ones(grid.shape, np.float32),
+                                                factors=factors).back(np.ones(size, np.float32))  # fmt: skip
+    found = (halves.sum(axis=0) * (len(first) * each / count)).astype(np.float32)
+    noise = 0.0
+    if not whole and count >= 2 * _AT_ONCE:
+        seen = halves.sum(axis=0) > 0.05 * halves.sum(axis=0).max()
+        noise = float(np.sqrt(np.mean(((halves[0] - halves[1])[seen] / halves.sum(axis=0)[seen]) ** 2)))
+    return found if resolution is None else resolution.blur(found, np.array(grid.spacing_mm)), noise
+
+
+def randoms_of_pairs(prompts: PetsirdEvents, delayed: PetsirdEvents) -> PetsirdRandoms:
+    """Expected randoms at the prompts from the singles of each crystal that explain delayed coincidences best.
+
+    The delayed coincidences of crystal i are expected to be ``s_i`` times the sum of s over all crystals of modules in coincidence
+    with its own; s is scaled with the root of measured over expected until they agree, as for sinograms.
+
+    Parameters
+    ----------
+    prompts, delayed : of one scanner
+    """
+    scanner = prompts.scanner
+    bins = len(scanner.places_mm)
+    counted = np.bincount(delayed.bins.ravel(), minlength=bins).astype(np.float64)
+    timing = 1 if prompts.tof is None else prompts.tof.count
+
+    def at_prompts(of_crystals: FloatArray) -> FloatImage:
+        singles = _singles(scanner, of_crystals)
+        found = singles[prompts.bins[:, 0]] * singles[prompts.bins[:, 1]] / timing
+        return np.asarray(found, dtype=np.float32)
+
+    def redraw(rng: np.random.Generator) -> FloatImage:
+        drawn = delayed.bins[rng.integers(0, len(delayed.bins), int(rng.poisson(len(delayed.bins))))]
+        return at_prompts(np.bincount(drawn.ravel(), minlength=bins).astype(np.float64))
+
+    return PetsirdRandoms(values=at_prompts(counted), total=float(len(delayed.bins)), redraw=redraw)
+
+
+def _singles(scanner: PetsirdScanner, counted: FloatArray) -> FloatArray:
+    """(bins,) s, for the delayed coincidences that each detection bin took part in."""
+    partners = (scanner.groups >= 0).astype(np.float64)
+    pairs = 0.5 * partners.sum() * scanner.per_module**2
+    singles = np.where(counted > 0, np.sqrt(0.5 * counted.sum() / max(pairs, 1.0)), 0.0)
+    for _ in range(_ROUNDS):
+        of_modules = singles.reshape(-1, scanner.per_module).sum(axis=1)
+        expected = singles * np.repeat(partners @ of_modules, scanner.per_module)
+        ratio = np.divide(counted, expected, out=np.ones_like(counted), where=expected > 0)
+        singles = singles * np.sqrt(ratio)
+        if np.abs(ratio - 1.0).max(initial=0.0) < _SETTLED:
+            break
+    return np.asarray(singles, dtype=np.float64)
