@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fusin.errors import InputError, MissingExtra, Unsupported
+from fusin.errors import FusinError, InputError, MissingExtra, Unsupported
 from fusin.imaging.volume import Grid
 from fusin.provenance import NoticeLog
-from fusin.reconstruction.petsird_files import PetsirdScanner, read_petsird, sampled_sensitivity
+from fusin.reconstruction.acquired import acquire
+from fusin.reconstruction.config import read_config
+from fusin.reconstruction.pet import ListmodeProjector
+from fusin.reconstruction.petsird_files import PetsirdScanner, randoms_of_pairs, read_petsird, sampled_sensitivity
+from fusin.reconstruction.run import run_reconstruction
 
 
 def ring(modules=16, per=3, radius=100.0):
@@ -23,8 +27,6 @@ def ring(modules=16, per=3, radius=100.0):
 
 
 def test_the_sampled_sensitivity_is_that_of_all_pairs():
-    from fusin.reconstruction.pet import ListmodeProjector
-
     scanner = ring()
     grid = Grid(
         shape=(1, 6, 6), affine=np.array([[20.0, 0, 0, -50], [0, 20.0, 0, -50], [0, 0, 9.0, 0], [0, 0, 0, 1.0]])
@@ -43,7 +45,7 @@ def test_the_sampled_sensitivity_is_that_of_all_pairs():
     assert np.abs(found / exact - 1).max() > 1e-3
 
 
-def write_petsird(petsird, path, *, events, types=1, edges=(-45.0, -15.0, 15.0, 45.0)):
+def write_petsird(petsird, path, *, events, types=1, edges=(-45.0, -15.0, 15.0, 45.0), delayed=()):
     """A ring of 8 modules of 2 x 1 boxes of 10 x 4 x 6 mm at a radius of 50 mm, with one list of prompts."""
     box = [petsird.Coordinate(c=np.array((x, y, z), np.float32)) for x in (0, 10) for y in (0, 4) for z in (0, 6)]
     crystal = petsird.BoxSolidVolume(shape=petsird.BoxShape(corners=box), material_id=1)
@@ -70,8 +72,10 @@ def write_petsird(petsird, path, *, events, types=1, edges=(-45.0, -15.0, 15.0, 
         prompt_event_policy=petsird.CoincidencePolicy.REJECT_HIGHER_MULTIPLES,
     )
     held = [petsird.CoincidenceEvent(detection_bins=[a, b], tof_idx=t) for a, b, t in events]
+    late = [petsird.CoincidenceEvent(detection_bins=[a, b], tof_idx=t) for a, b, t in delayed]
     lists = [[held if (i, j) == (0, 0) else [] for j in range(i + 1)] for i in range(types)]
-    block = petsird.EventTimeBlock(time_interval=petsird.TimeInterval(start=0, stop=2500), prompt_events=lists)
+    block = petsird.EventTimeBlock(time_interval=petsird.TimeInterval(start=0, stop=2500), prompt_events=lists,
+                                   delayed_events=[[late]] if delayed else None)  # fmt: skip
     with petsird.BinaryPETSIRDWriter(str(path)) as writer:
         writer.write_header(petsird.Header(scanner=scanner))
         writer.write_time_blocks([petsird.TimeBlock.EventTimeBlock(block)])
@@ -94,6 +98,92 @@ def test_events_lie_between_the_middles_of_their_crystals(tmp_path, petsird):
     np.testing.assert_allclose(found.tof.edges_mm, [-45, -15, 15, 45], rtol=1e-5)
     assert found.tof.sigma_mm * 2.35482 == pytest.approx(58.0, rel=1e-5)
     np.testing.assert_array_equal(found.efficiencies, 1.0)
+
+
+CONFIG = """
+modality = "pet"
+[data]
+events = "list.petsird"
+[image]
+shape = [1, 8, 8]
+voxel_mm = 6
+[randoms]
+delayed = "list.petsird"
+[algorithm]
+name = "mlem"
+iterations = 5
+"""
+
+
+@pytest.fixture
+def listed(tmp_path, petsird):
+    """A disc beside the axis, randoms of unequal singles, and delayed coincidences of the same."""
+    write_petsird(petsird, tmp_path / "list.petsird", events=[(8, 0, 0)], edges=(-60.0, 60.0))
+    scanner = read_petsird(tmp_path / "list.petsird", log=NoticeLog()).scanner
+    one, two = np.tril_indices(16, -1)
+    apart = one // 2 != two // 2
+    one, two = one[apart], two[apart]
+    affine = np.diag([6.0, 6.0, 6.0, 1.0])
+    affine[:3, 3] = [-21.0, -21.0, 0.0]
+    grid = Grid(shape=(1, 8, 8), affine=affine)
+    y, x = np.meshgrid(*[(np.arange(8) - 3.5) * 6.0] * 2, indexing="ij")
+    image = (np.hypot(x - 5, y) < 14)[None].astype(np.float32)
+    every = ListmodeProjector(scanner.places_mm[one], scanner.places_mm[two], grid, sensitivity_image=image)
+    rng = np.random.default_rng(4)
+    singles = rng.uniform(0.5, 1.5, 16)
+    product = 30 * singles[one] * singles[two]
+    scale = 8000 / every.forward(image).sum()
+    events, late = (
+        np.repeat(np.arange(len(one)), rng.poisson(m)) for m in (scale * every.forward(image) + product, product)
+    )
+    write_petsird(petsird, tmp_path / "list.petsird", edges=(-60.0, 60.0), events=[(int(one[i]), int(two[i]), 0) for i in events],
+                  delayed=[(int(one[i]), int(two[i]), 0) for i in late])  # fmt: skip
+    (tmp_path / "c.toml").write_text(CONFIG)
+    return tmp_path, scale * image, (product / singles[one] / singles[two]).mean(), late
+
+
+def test_a_petsird_file_is_reconstructed_with_the_randoms_of_its_delayed_events(listed):
+    folder, truth, _, late = listed
+    config = read_config(folder / "c.toml")
+    acquired = acquire(config, log=NoticeLog())
+    run = run_reconstruction(config, acquired, log=NoticeLog())
+    assert acquired.measured.expected_additive == len(late)
+    seen = acquired.projector.sensitivity()
+    # 112 lines do not fix 64 voxels, but what the lines see of them: the true coincidences, 8000 but for Poisson noise.
+    assert (seen * run.image.values).sum() == pytest.approx((seen * truth).sum(), rel=0.05)
+    middle = [float((run.image.values[0] * np.indices((8, 8))[k]).sum() / run.image.values.sum()) for k in (0, 1)]
+    true = [float((truth[0] * np.indices((8, 8))[k]).sum() / truth.sum()) for k in (0, 1)]
+    np.testing.assert_allclose(middle, true, atol=0.2)
+
+
+def test_randoms_of_a_pair_follow_the_singles_of_its_crystals(listed):
+    folder, _, _, late = listed
+    prompts = read_petsird(folder / "list.petsird", log=NoticeLog())
+    delayed = read_petsird(folder / "list.petsird", log=NoticeLog(), kind="delayed")
+    found = randoms_of_pairs(prompts, delayed)
+    singles = np.random.default_rng(4).uniform(0.5, 1.5, 16)
+    expected = 30 * singles[prompts.bins[:, 0]] * singles[prompts.bins[:, 1]]
+    assert np.corrcoef(found.values, expected)[0, 1] > 0.95
+    assert found.values.mean() == pytest.approx(expected.mean(), rel=0.05)
+    assert len(late) == found.total
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ('events = "list.petsird"', 'events = "list.petsird"\nscanner = "c.toml"', "describes its scanner"),
+        ("[randoms]", "[normalisation]\nfile = 'c.toml'\n[randoms]", "normalisation"),
+        ("[randoms]", "[scatter]\nmethod = 'simulated'\n[randoms]", "scatter"),
+        ('delayed = "list.petsird"', 'delayed = "c.toml"', "whole binary PETSIRD"),
+        ('delayed = "list.petsird"', 'file = "c.toml"', "delayed coincidences"),
+    ],
+)
+def test_each_mistake_about_petsird_gets_one_sentence(listed, before, after, words):
+    assert before in CONFIG
+    (listed[0] / "d.toml").write_text(CONFIG.replace(before, after))
+    with pytest.raises(FusinError, match=words) as caught:
+        acquire(read_config(listed[0] / "d.toml"), log=NoticeLog())
+    assert "\n" not in str(caught.value)
 
 
 def test_files_that_cannot_be_used_are_refused_in_one_sentence(tmp_path, petsird):
