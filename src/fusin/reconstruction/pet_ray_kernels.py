@@ -81,7 +81,7 @@ def _walk(shape: Any, ray: Any, pixel: Any, edges: Any, sigma: float, at: Any, u
     edges : (2,) of a time-of-flight bin, from the middle of the ray in millimetres; both the same: none
     sigma : of the time of flight in millimetres
     at : (planes,), written: flat index of the first of four voxels
-    upper : (planes, 2), written: shares of the next voxel in the two directions across
+    upper : (2, planes), written: shares of the next voxel in the two directions across
     parts : (planes,), written: millimetres, times the share of the time-of-flight bin
 
     Returns
@@ -92,27 +92,38 @@ def _walk(shape: Any, ray: Any, pixel: Any, edges: Any, sigma: float, at: Any, u
     size = (shape[2], shape[1], shape[0])
     stride = (1, shape[2], shape[2] * shape[1])
     axis, one, two, length = _orient(ray, pixel)
-    across = (stride[one] if size[one] > 1 else 0, stride[two] if size[two] > 1 else 0)
+    across = (np.uintp(stride[one] if size[one] > 1 else 0), np.uintp(stride[two] if size[two] > 1 else 0))
     enter, leave = 0.0, 1.0
     for k in range(3):
         enter, leave = clip(ray[k], ray[3 + k], size[k], enter, leave)
     if leave <= enter or length == 0.0:
         return 0, across[0], across[1]
     first, last = span(ray[axis], ray[3 + axis], size[axis], enter, leave)
-    pace, count = 1.0 / ray[3 + axis], 0
-    for plane in range(first, last + 1):
-        share, middle = crossing(plane, ray[axis], pace, enter, leave)
-        weight = share * length
-        if edges[1] > edges[0]:
+    pace, timed, count = 1.0 / ray[3 + axis], edges[1] > edges[0], 0
+    low, high = first, last
+    if timed:
+        reach = CUT * sigma
+        a, b = max(enter, (edges[0] - reach) / length + 0.5), min(leave, (edges[1] + reach) / length + 0.5)
+        if b <= a:
+            return 0, across[0], across[1]
+        low, high = span(ray[axis], ray[3 + axis], size[axis], a, b)
+    start_u, step_u, top_u, most_u = ray[one], ray[3 + one], size[one] - 1.0, max(size[one] - 2, 0)
+    start_v, step_v, top_v, most_v = ray[two], ray[3 + two], size[two] - 1.0, max(size[two] - 2, 0)
+    for plane in range(low, high + 1):
+        if first < plane < last:
+            weight, middle = abs(pace) * length, (plane - ray[axis]) * pace
+        else:
+            share, middle = crossing(plane, ray[axis], pace, enter, leave)
+            weight = share * length
+        if timed:
             place = (middle - 0.5) * length
             weight *= below((edges[1] - place) / sigma) - below((edges[0] - place) / sigma)
-        if weight <= 0.0:
-            continue
-        u = min(max(ray[one] + ray[3 + one] * middle, 0.0), size[one] - 1.0)
-        v = min(max(ray[two] + ray[3 + two] * middle, 0.0), size[two] - 1.0)
-        i, j = min(int(u), max(size[one] - 2, 0)), min(int(v), max(size[two] - 2, 0))
+            if weight <= 0.0:
+                continue
+        u, v = min(max(start_u + step_u * middle, 0.0), top_u), min(max(start_v + step_v * middle, 0.0), top_v)
+        i, j = min(int(u), most_u), min(int(v), most_v)
         at[count] = plane * stride[axis] + i * stride[one] + j * stride[two]
-        upper[count, 0], upper[count, 1], parts[count] = u - i, v - j, weight
+        upper[0, count], upper[1, count], parts[count] = u - i, v - j, weight
         count += 1
     return count, across[0], across[1]
 
@@ -130,19 +141,19 @@ def rays_forward(image: Any, rays: Any, pixel: Any, edges: Any, sigma: float, ou
     sigma : of the time of flight in millimetres
     out : (rays,), written
     """
-    most = max(image.shape)
+    most, whole = max(image.shape), np.float32(1.0)
     flat = image.ravel()
     for task in prange((rays.shape[0] + 255) // 256):
-        at, upper, parts = np.empty(most, np.intp), np.empty((most, 2)), np.empty(most)
+        at, upper, parts = np.empty(most, np.uintp), np.empty((2, most), np.float32), np.empty(most, np.float32)
         for r in range(task * 256, min((task + 1) * 256, rays.shape[0])):
             bounds = edges[r if edges.shape[0] > 1 else 0]
             count, one, two = _walk(image.shape, rays[r], pixel, bounds, sigma, at, upper, parts)
             total = 0.0
             for i in range(count):
-                k, u, v = at[i], upper[i, 0], upper[i, 1]
-                near = (1.0 - u) * flat[k] + u * flat[k + one]
-                far = (1.0 - u) * flat[k + two] + u * flat[k + one + two]
-                total += parts[i] * ((1.0 - v) * near + v * far)
+                k, u, v = at[i], upper[0, i], upper[1, i]
+                near = (whole - u) * flat[k] + u * flat[k + one]
+                far = (whole - u) * flat[k + two] + u * flat[k + one + two]
+                total += parts[i] * ((whole - v) * near + v * far)
             out[r] = total
 
 
@@ -158,20 +169,21 @@ def rays_back(data: Any, rays: Any, pixel: Any, edges: Any, sigma: float, parts_
         number, not that of the threads, sets the order of all sums
     """
     chunks, shape = parts_of.shape[0], parts_of.shape[1:]
-    most = max(shape)
+    most, whole = max(shape), np.float32(1.0)
     for chunk in prange(chunks):
         flat = parts_of[chunk].ravel()
-        at, upper, parts = np.empty(most, np.intp), np.empty((most, 2)), np.empty(most)
+        at, upper, parts = np.empty(most, np.uintp), np.empty((2, most), np.float32), np.empty(most, np.float32)
         for r in range(chunk * rays.shape[0] // chunks, (chunk + 1) * rays.shape[0] // chunks):
-            if data[r] == 0.0:
+            y = np.float32(data[r])
+            if y == 0.0:
                 continue
             bounds = edges[r if edges.shape[0] > 1 else 0]
             count, one, two = _walk(shape, rays[r], pixel, bounds, sigma, at, upper, parts)
             for i in range(count):
-                k, u, v = at[i], upper[i, 0], upper[i, 1]
-                value = parts[i] * data[r]
-                near, far = (1.0 - v) * value, v * value
-                flat[k] += (1.0 - u) * near
+                k, u, v = at[i], upper[0, i], upper[1, i]
+                value = parts[i] * y
+                near, far = (whole - v) * value, v * value
+                flat[k] += (whole - u) * near
                 flat[k + one] += u * near
-                flat[k + two] += (1.0 - u) * far
+                flat[k + two] += (whole - u) * far
                 flat[k + one + two] += u * far
