@@ -45,8 +45,8 @@ def test_the_sampled_sensitivity_is_that_of_all_pairs():
     assert np.abs(found / exact - 1).max() > 1e-3
 
 
-def write_petsird(petsird, path, *, events, types=1, edges=(-45.0, -15.0, 15.0, 45.0), delayed=()):
-    """A ring of 8 modules of 2 x 1 boxes of 10 x 4 x 6 mm at a radius of 50 mm, with one list of prompts."""
+def write_petsird(petsird, path, *, events, types=1, edges=(-45.0, -15.0, 15.0, 45.0), delayed=(), modules=8):
+    """A ring of modules of 2 x 1 boxes of 10 x 4 x 6 mm at a radius of 50 mm, with one list of prompts."""
     box = [petsird.Coordinate(c=np.array((x, y, z), np.float32)) for x in (0, 10) for y in (0, 4) for z in (0, 6)]
     crystal = petsird.BoxSolidVolume(shape=petsird.BoxShape(corners=box), material_id=1)
     shifts = [np.array([[1, 0, 0, 50], [0, 1, 0, y], [0, 0, 1, -3]], np.float32) for y in (-4, 0)]
@@ -55,16 +55,16 @@ def write_petsird(petsird, path, *, events, types=1, edges=(-45.0, -15.0, 15.0, 
     )
     module = petsird.DetectorModule(detecting_elements=elements)
     turns = []
-    for k in range(8):
-        c, s = np.cos(k * np.pi / 4), np.sin(k * np.pi / 4)
+    for k in range(modules):
+        c, s = np.cos(2 * k * np.pi / modules), np.sin(2 * k * np.pi / modules)
         turns.append(
             petsird.RigidTransformation(matrix=np.array([[c, -s, 0, 0], [s, c, 0, 0], [0, 0, 1, 0]], np.float32))
         )
-    modules = petsird.ReplicatedDetectorModule(object=module, transforms=turns)
+    replicated = petsird.ReplicatedDetectorModule(object=module, transforms=turns)
     pair = [[petsird.BinEdges(edges=np.array(edges, np.float32))] * (i + 1) for i in range(types)]
     scanner = petsird.ScannerInformation(
         model_name="eight",
-        scanner_geometry=petsird.ScannerGeometry(replicated_modules=[modules] * types),
+        scanner_geometry=petsird.ScannerGeometry(replicated_modules=[replicated] * types),
         tof_bin_edges=pair,
         tof_resolution=[[58.0] * (i + 1) for i in range(types)],
         event_energy_bin_edges=[petsird.BinEdges(edges=np.array([430.0, 650.0], np.float32))] * types,
@@ -118,9 +118,9 @@ iterations = 5
 @pytest.fixture
 def listed(tmp_path, petsird):
     """A disc beside the axis, randoms of unequal singles, and delayed coincidences of the same."""
-    write_petsird(petsird, tmp_path / "list.petsird", events=[(8, 0, 0)], edges=(-60.0, 60.0))
+    write_petsird(petsird, tmp_path / "list.petsird", events=[(8, 0, 0)], edges=(-60.0, 60.0), modules=24)
     scanner = read_petsird(tmp_path / "list.petsird", log=NoticeLog()).scanner
-    one, two = np.tril_indices(16, -1)
+    one, two = np.tril_indices(48, -1)
     apart = one // 2 != two // 2
     one, two = one[apart], two[apart]
     affine = np.diag([6.0, 6.0, 6.0, 1.0])
@@ -130,40 +130,38 @@ def listed(tmp_path, petsird):
     image = (np.hypot(x - 5, y) < 14)[None].astype(np.float32)
     every = ListmodeProjector(scanner.places_mm[one], scanner.places_mm[two], grid, sensitivity_image=image)
     rng = np.random.default_rng(4)
-    singles = rng.uniform(0.5, 1.5, 16)
-    product = 30 * singles[one] * singles[two]
-    scale = 8000 / every.forward(image).sum()
+    singles = rng.uniform(0.5, 1.5, 48)
+    product = 4 * singles[one] * singles[two]
+    scale = 20_000 / every.forward(image).sum()
     events, late = (
         np.repeat(np.arange(len(one)), rng.poisson(m)) for m in (scale * every.forward(image) + product, product)
     )
-    write_petsird(petsird, tmp_path / "list.petsird", edges=(-60.0, 60.0), events=[(int(one[i]), int(two[i]), 0) for i in events],
-                  delayed=[(int(one[i]), int(two[i]), 0) for i in late])  # fmt: skip
+    prompts, delayed = ([(int(one[i]), int(two[i]), 0) for i in found] for found in (events, late))
+    write_petsird(petsird, tmp_path / "list.petsird", edges=(-60.0, 60.0), modules=24, events=prompts, delayed=delayed)
     (tmp_path / "c.toml").write_text(CONFIG)
-    return tmp_path, scale * image, (product / singles[one] / singles[two]).mean(), late
+    return tmp_path, scale * image, late
 
 
 def test_a_petsird_file_is_reconstructed_with_the_randoms_of_its_delayed_events(listed):
-    folder, truth, _, late = listed
+    folder, truth, late = listed
     config = read_config(folder / "c.toml")
     acquired = acquire(config, log=NoticeLog())
     run = run_reconstruction(config, acquired, log=NoticeLog())
     assert acquired.measured.expected_additive == len(late)
-    seen = acquired.projector.sensitivity()
-    # 112 lines do not fix 64 voxels, but what the lines see of them: the true coincidences, 8000 but for Poisson noise.
-    assert (seen * run.image.values).sum() == pytest.approx((seen * truth).sum(), rel=0.05)
+    assert run.image.values.sum() == pytest.approx(truth.sum(), rel=0.03)
     middle = [float((run.image.values[0] * np.indices((8, 8))[k]).sum() / run.image.values.sum()) for k in (0, 1)]
     true = [float((truth[0] * np.indices((8, 8))[k]).sum() / truth.sum()) for k in (0, 1)]
     np.testing.assert_allclose(middle, true, atol=0.2)
 
 
 def test_randoms_of_a_pair_follow_the_singles_of_its_crystals(listed):
-    folder, _, _, late = listed
+    folder, _, late = listed
     prompts = read_petsird(folder / "list.petsird", log=NoticeLog())
     delayed = read_petsird(folder / "list.petsird", log=NoticeLog(), kind="delayed")
     found = randoms_of_pairs(prompts, delayed)
-    singles = np.random.default_rng(4).uniform(0.5, 1.5, 16)
-    expected = 30 * singles[prompts.bins[:, 0]] * singles[prompts.bins[:, 1]]
-    assert np.corrcoef(found.values, expected)[0, 1] > 0.95
+    singles = np.random.default_rng(4).uniform(0.5, 1.5, 48)
+    expected = 4 * singles[prompts.bins[:, 0]] * singles[prompts.bins[:, 1]]
+    assert np.corrcoef(found.values, expected)[0, 1] > 0.9
     assert found.values.mean() == pytest.approx(expected.mean(), rel=0.05)
     assert len(late) == found.total
 
