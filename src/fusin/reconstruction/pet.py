@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 from fusin.errors import InputError
 from fusin.imaging.volume import Grid
 from fusin.reconstruction.pet_geometry import CylindricalScanner, SinogramGeometry, TofBins
-from fusin.reconstruction.pet_lines import Rays, axial_lines, axial_plan, event_edges, factors_of, spacing
-from fusin.reconstruction.projector import FloatImage, Views
+from fusin.reconstruction.pet_lines import AxialPlan, Rays, axial_lines, axial_plan, event_edges, factors_of, spacing
+from fusin.reconstruction.projector import FloatImage, Views, chosen_views, require_shape
 from fusin.reconstruction.resolution import ImageResolution
 
 __all__ = ["CylindricalScanner", "ListmodeProjector", "PetSinogramProjector", "SinogramGeometry", "TofBins"]
@@ -80,6 +80,21 @@ class PetSinogramProjector:
         return self._axial is not None
 
     @property
+    def axial(self) -> AxialPlan | None:
+        """How planes read the slices, for every backend; None where each line is walked on its own."""
+        return self._axial
+
+    @property
+    def factors(self) -> FloatImage | None:
+        """Factors of the data, with an axis of length 1 for timing bins that share them; None for 1."""
+        return self._factors
+
+    def lines(self, views: Views) -> FloatArray:
+        """Return x and y of both ends of all lines of the views in voxels, (lines, 4)."""
+        index = (self.geometry.ends_mm[views] - self.grid.affine[:2, 3]) / self._pixel[:2]
+        return np.ascontiguousarray(index.reshape(-1, 4))
+
+    @property
     def workspace_bytes(self) -> int:
         """Memory beyond image, data and factors while projecting."""
         if self._axial is None:
@@ -95,16 +110,15 @@ class PetSinogramProjector:
         InputError
             For an image of another shape or a view that does not exist.
         """
-        chosen = self._chosen(views)
-        if tuple(image.shape) != self.image_shape:
-            raise InputError(WHERE, "image", tuple(image.shape), f"the grid's shape {self.image_shape}")
+        chosen = chosen_views(views, self.data_shape[0], WHERE)
+        require_shape(WHERE, "image", image, self.image_shape)
         values = np.asarray(image, dtype=np.float32)
         if self.resolution is not None:
             values = self.resolution.blur(values, self._pixel)
         out = np.empty((chosen.size, *self.data_shape[1:]), np.float32)
         picture = self._to_picture(values)
         for part in self._parts(chosen):
-            lines = self._lines(chosen[part])
+            lines = self.lines(chosen[part])
             found = np.empty((lines.shape[0], self._timing, self.geometry.planes), np.float32)
             if self._axial is None:
                 self._walk_forward(picture, lines, found)
@@ -127,10 +141,8 @@ class PetSinogramProjector:
         InputError
             For data of another shape or a view that does not exist.
         """
-        chosen = self._chosen(views)
-        needed = (chosen.size, *self.data_shape[1:])
-        if tuple(data.shape) != needed:
-            raise InputError(WHERE, "data", tuple(data.shape), f"the shape {needed} of the views")
+        chosen = chosen_views(views, self.data_shape[0], WHERE)
+        require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
         values = np.asarray(data, dtype=np.float32)
         slices, rows, columns = self.image_shape
         if self._axial is None:
@@ -140,7 +152,7 @@ class PetSinogramProjector:
         else:
             picture = np.zeros((rows, columns, self._axial.width), np.float32)
         for part in self._parts(chosen):
-            lines = self._lines(chosen[part])
+            lines = self.lines(chosen[part])
             block = values[part]
             if self._factors is not None:
                 block = block * self._factors[chosen[part]]
@@ -167,24 +179,12 @@ class PetSinogramProjector:
         tof = self.geometry.tof
         return (np.zeros(0), 1.0, 0.0) if tof is None else (tof.edges_mm, tof.sigma_mm, CUT * tof.sigma_mm)
 
-    def _chosen(self, views: Views | None) -> Views:
-        count = self.data_shape[0]
-        chosen = np.arange(count) if views is None else np.asarray(views, dtype=np.intp)
-        if ((chosen < 0) | (chosen >= count)).any():
-            raise InputError(WHERE, "views", [int(chosen.min()), int(chosen.max())], f"indices from 0 to {count - 1}")
-        return chosen
-
     def _lines_sums(self) -> int:
         return self._along.planes.size * self._timing
 
     def _parts(self, chosen: Views) -> list[slice]:
         most = max(1, _SUMS_AT_ONCE // (self._lines_sums() * self.geometry.bins))
         return [slice(a, min(a + most, chosen.size)) for a in range(0, chosen.size, most)]
-
-    def _lines(self, views: Views) -> FloatArray:
-        """(lines, 4) x and y of both ends in voxels."""
-        index = (self.geometry.ends_mm[views] - self.grid.affine[:2, 3]) / self._pixel[:2]
-        return np.ascontiguousarray(index.reshape(-1, 4))
 
     def _to_data(self, found: FloatImage, views: int) -> FloatImage:
         """(lines, timing bins, planes) as data of the views."""

@@ -8,14 +8,14 @@ small matrices of the tests share one reconstruction.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusin.errors import InputError
 
-__all__ = ["FloatImage", "MatrixProjector", "Projector", "Views", "adjoint_mismatch"]
+__all__ = ["FloatImage", "MatrixProjector", "Projector", "Views", "adjoint_mismatch", "chosen_views", "require_shape"]
 
 FloatImage = NDArray[np.float32]
 Views = NDArray[np.intp]
@@ -91,6 +91,34 @@ class MatrixProjector:
         """Return the sums of the columns over the views."""
         sums: FloatImage = self._rows(views).sum(axis=0).reshape(self.image_shape).astype(np.float32)
         return sums
+
+
+def chosen_views(views: Views | None, count: int, where: str) -> Views:
+    """Indices of the views; all of them without any.
+
+    Raises
+    ------
+    InputError
+        For a view that does not exist.
+    """
+    chosen = np.arange(count) if views is None else np.asarray(views, dtype=np.intp)
+    if ((chosen < 0) | (chosen >= count)).any():
+        raise InputError(where, "views", [int(chosen.min()), int(chosen.max())], f"indices from 0 to {count - 1}")
+    return chosen
+
+
+def require_shape(
+    where: str, field: str, values: NDArray[Any], needed: tuple[int, ...], of: str = "of the grid"
+) -> None:
+    """Refuse an image or data of another shape.
+
+    Raises
+    ------
+    InputError
+        With the shape that is needed.
+    """
+    if tuple(values.shape) != needed:
+        raise InputError(where, field, tuple(values.shape), f"the shape {needed} {of}")
 
 
 def adjoint_mismatch(projector: Projector, *, rng: np.random.Generator, views: Views | None = None) -> float:

@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 from fusin.errors import InputError
 from fusin.imaging.volume import Grid, Volume
 from fusin.reconstruction.collimator import CollimatorResponse
-from fusin.reconstruction.projector import FloatImage, Views
+from fusin.reconstruction.projector import FloatImage, Views, chosen_views, require_shape
 from fusin.reconstruction.spect_geometry import SpectGeometry
 from fusin.reconstruction.spect_levels import five_taps, level_variances, split, step_taps
 
 __all__ = ["SpectGeometry", "SpectProjector"]
 
 FloatArray = NDArray[np.float64]
+WHERE = "projector"
 
 # Bounds the memory of the levels, and does not depend on the threads.
 _VIEWS_AT_ONCE = 8
@@ -89,7 +90,7 @@ class SpectProjector:
         self._dtype = np.dtype(np.float64 if double else np.float32)
         _check_grid(self.grid, geometry)
         self._slab_count = -(-self.grid.shape[0] // SLAB)
-        self._half = self._half_depth(mu)
+        self._half = self._checked_depth(mu)
         self._dense = self._dense_cells()
         self._plan = _plan(geometry, self.grid, response, compensate_turning, self._dtype)
 
@@ -102,6 +103,15 @@ class SpectProjector:
     def data_shape(self) -> tuple[int, int, int]:
         """(views, detector rows, bins)."""
         return self.geometry.data_shape
+
+    @property
+    def plan(self) -> _Plan:
+        """How each view turns, shares and blurs, for every backend."""
+        return self._plan
+
+    def half_depth(self) -> FloatImage | None:
+        """Return the optical depth of half of each voxel, (slices, rows, columns); None without a map."""
+        return self._from_slabs(self._half) if self._half.shape[1] > 1 else None
 
     @property
     def workspace_bytes(self) -> int:
@@ -124,9 +134,8 @@ class SpectProjector:
         """
         from fusin.reconstruction.spect_kernels import blur_forward, rotate_forward
 
-        chosen = self._chosen(views)
-        if tuple(image.shape) != self.image_shape:
-            raise InputError("projector", "image", tuple(image.shape), f"the grid's shape {self.image_shape}")
+        chosen = chosen_views(views, self.data_shape[0], WHERE)
+        require_shape(WHERE, "image", image, self.image_shape)
         picture = self._to_slabs(np.asarray(image))
         out = np.empty((chosen.size, *self.data_shape[1:]), self._dtype)
         plan = self._plan
@@ -154,10 +163,8 @@ class SpectProjector:
         """
         from fusin.reconstruction.spect_kernels import blur_back, rotate_back
 
-        chosen = self._chosen(views)
-        needed = (chosen.size, *self.data_shape[1:])
-        if tuple(data.shape) != needed:
-            raise InputError("projector", "data", tuple(data.shape), f"the shape {needed} of the views")
+        chosen = chosen_views(views, self.data_shape[0], WHERE)
+        require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
         counts = np.ascontiguousarray(data, dtype=self._dtype)
         out = np.zeros(self._half_shape(), self._dtype)
         plan = self._plan
@@ -174,15 +181,6 @@ class SpectProjector:
         """Return ``back(ones)``."""
         count = self.data_shape[0] if views is None else len(views)
         return self.back(np.ones((count, *self.data_shape[1:]), np.float32), views)
-
-    def _chosen(self, views: Views | None) -> Views:
-        count = self.data_shape[0]
-        chosen = np.arange(count) if views is None else np.asarray(views, dtype=np.intp)
-        if chosen.size and (int(chosen.min()) < 0 or int(chosen.max()) >= count):
-            raise InputError(
-                "projector", "views", [int(chosen.min()), int(chosen.max())], f"indices from 0 to {count - 1}"
-            )
-        return chosen
 
     def _levels_shape(self, views: int) -> tuple[int, ...]:
         from fusin.reconstruction.spect_kernels import SLAB
@@ -217,7 +215,7 @@ class SpectProjector:
             out[:, :-1, :-1] = filled[:, :-1, :-1] | filled[:, 1:, :-1] | filled[:, :-1, 1:] | filled[:, 1:, 1:]
         return out
 
-    def _half_depth(self, mu: Volume | None) -> NDArray[Any]:
+    def _checked_depth(self, mu: Volume | None) -> NDArray[Any]:
         if mu is None:
             return np.zeros((self._slab_count, 1, 1, 1), self._dtype)
         self.grid.require_frame(mu.grid, "attenuation map")
