@@ -91,11 +91,13 @@ class _Watch:
         self._done = 0
 
     def __enter__(self) -> _Watch:
-        from fusin.reconstruction.warm_up import kernels_compiled
+        from fusin.reconstruction.warm_up import compile_kernels, kernels_compiled
 
         self.stage = self._bars.__enter__()
         if not kernels_compiled(self._modality):
-            say(self._talk, "compiling the kernels, once on this computer: the first iteration takes longer")
+            say(self._talk, "compiling the kernels, once on this computer; it takes up to a minute")
+            compile_kernels(self._modality, lambda done, total: self.stage("compiling", done, total))
+            self._begun = time.monotonic()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
