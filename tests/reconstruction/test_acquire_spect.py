@@ -215,3 +215,57 @@ def test_a_map_in_hounsfield_units_is_refused(made, tmp_path):
     (made[0] / "hu.toml").write_text(CONFIG.replace("mu.nii.gz", "hu.nii.gz"))
     with pytest.raises(InputError, match="1/cm"):
         acquire(read_config(made[0] / "hu.toml"), log=NoticeLog())
+
+
+def test_losses_by_dead_time_come_back_view_by_view(made, run):
+    """Counts are thinned as a paralysable head would lose them that is dead for a tenth of the mean interval."""
+    from fusin.reconstruction.spect_files import read_spect
+
+    folder = made[0]
+    whole = read_spect(folder / "tomo.dcm", log=NoticeLog())
+    true = whole.counts.sum(axis=(0, 2, 3), dtype=float) / TIME_S
+    tau = 0.1 / true.mean()
+    rng = np.random.default_rng(3)
+    kept = rng.binomial(whole.counts.astype(int), np.exp(-true * tau)[None, :, None, None]).astype(np.float32)
+    lossy = SpectAcquisition(counts=kept, windows=WINDOWS, geometry=whole.geometry, durations_s=whole.durations_s,
+                             starts_s=whole.starts_s, started=STARTED, nuclide="Lu-177",
+                             frame_of_reference_uid="1.2.3.4")  # fmt: skip
+    injection = InjectionHeader(activity_mbq=7000, time=STARTED, half_life_s=574300, nuclide="Lu-177")
+    write_nm_projections(folder / "lossy.dcm", lossy, study=StudyHeader(), injection=injection, seed_uid="b")
+    table = f"[dead_time]\ntau_us = {1e6 * tau:.6g}\nu_tau_us = {1e5 * tau:.6g}\nspectrum_factor = 1.0\n"
+    (folder / "lossy.toml").write_text(
+        CONFIG.replace("tomo.dcm", "lossy.dcm").replace("[calibration]", table + "[calibration]")
+    )
+    found = _run(folder / "lossy.toml")
+    assert found.image.values.sum() == pytest.approx(run.image.values.sum(), rel=0.003)
+    # 10 % of 0.1 / (1 - 0.1), beside 3 % of the calibration.
+    assert found.acquired.u_relative == pytest.approx(np.hypot(0.03, 0.1 * 0.1 / 0.9), rel=0.02)
+    assert any(s.startswith("Dead time: paralysable") for s in found.corrections)
+    assert "DTIM" in found.acquired.terms
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("[dead_time]\ntau_us = 5", "u_tau_us"),
+        ("[dead_time]\ntau_us = -5\nu_tau_us = 1", "above 0"),
+        ("[dead_time]\ntau_us = 5\nu_tau_us = 1\nkind = 'stunned'", "paralysable"),
+        ("[dead_time]\ntau_us = 1e6\nu_tau_us = 1", "beyond what"),
+        ("[dead_time]\ntau_us = 5\nu_tau_us = 1\nspectrum_factor = 0.5", "at least 1"),
+    ],
+)
+def test_each_mistake_of_a_dead_time_gets_one_sentence(made, table, words):
+    path = made[0] / "wrong.toml"
+    path.write_text(CONFIG.replace("[calibration]", table + "\n[calibration]"))
+    with pytest.raises(FusinError, match=words) as caught:
+        acquire(read_config(path), log=NoticeLog())
+    assert "\n" not in str(caught.value)
+
+
+def test_a_factor_beside_a_dead_time_is_refused(made):
+    path = made[0] / "wrong.toml"
+    path.write_text(
+        CONFIG.replace("[calibration]", "[dead_time]\ntau_us = 1\nu_tau_us = 0\n[calibration]\ndead_time_factor = 1.1")
+    )
+    with pytest.raises(InputError, match="the same loss"):
+        acquire(read_config(path), log=NoticeLog())

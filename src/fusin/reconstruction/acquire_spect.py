@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from fusin.errors import InputError
 from fusin.provenance import Method, NoticeLog
 from fusin.reconstruction.acquire_attenuation import read_attenuation
+from fusin.reconstruction.acquire_dead_time import read_dead_time
 from fusin.reconstruction.acquired import Acquired
 from fusin.reconstruction.collimator import CollimatorResponse
 from fusin.reconstruction.config import Config, Fields
@@ -53,6 +55,9 @@ def acquire_spect(config: Config, *, log: NoticeLog) -> Acquired:
     window = _window(data, "window")
     counts = acquisition.of_window(window)
     geometry, view_time, decay = decay_weights(acquisition, log)
+    dead = read_dead_time(config, acquisition, log)
+    if dead is not None:
+        geometry = replace(geometry, weights=geometry.weights * dead.shares)
     grid = geometry.grid(frame_of_reference_uid=acquisition.frame_of_reference_uid)
     attenuation = read_attenuation(config, grid, energy_kev=None, log=log)
     response = _response(config.fields("resolution")) if config.has("resolution") else None
@@ -65,8 +70,11 @@ def acquire_spect(config: Config, *, log: NoticeLog) -> Acquired:
         "Resolution: "
         + ("not corrected." if response is None else f"collimator by depth, {response.words()}, within the model."),
         "Scatter: not corrected." if scatter is None else scatter.sentence,
+        *(() if dead is None else (dead.sentence,)),
     ]
     scale, u_relative = _calibration(config, view_time, grid.voxel_volume_ml)
+    if dead is not None and scale is not None:
+        u_relative = math.hypot(u_relative, dead.u_relative)
     return Acquired(
         projector=SpectProjector(geometry, grid, mu=attenuation.mu, response=response),
         measured=Measured(
@@ -78,7 +86,8 @@ def acquire_spect(config: Config, *, log: NoticeLog) -> Acquired:
         header=acquisition.header if acquisition.header is not None else config.study_header(), views_in_turn=_in_turn(acquisition),
         energy_kev=None if used.low_kev is None or used.high_kev is None else (used.low_kev, used.high_kev),
         decayed_to_start=bool(acquisition.nuclide) and acquisition.starts_s is not None and view_time is not None,
-        terms=_terms(attenuation.mu is not None, scatter is not None, config), inputs=(*acquisition.inputs, *attenuation.inputs),
+        terms=_terms(attenuation.mu is not None, scatter is not None, dead is not None, config),
+        inputs=(*acquisition.inputs, *attenuation.inputs),
         fingerprint=_fingerprint(geometry, response), methods=(*_METHODS, *((_SCATTER[method],) if method in _SCATTER else ())),
     )  # fmt: skip
 
@@ -89,8 +98,8 @@ def _in_turn(acquisition: SpectAcquisition) -> int | None:
     return int(np.unique(np.round(acquisition.starts_s, 2)).size)
 
 
-def _terms(attenuation: bool, scatter: bool, config: Config) -> tuple[str, ...]:
-    dead_time = config.calibration is not None and config.calibration.dead_time_factor > 1.0
+def _terms(attenuation: bool, scatter: bool, dead: bool, config: Config) -> tuple[str, ...]:
+    dead_time = dead or (config.calibration is not None and config.calibration.dead_time_factor > 1.0)
     done = (("ATTN", attenuation), ("SCAT", scatter), ("DTIM", dead_time))
     return tuple(term for term, made in done if made)
 
