@@ -48,6 +48,7 @@ class Acquired:
     inputs : files that were read
     fingerprint : digests and settings of everything that the image depends on beside the algorithm
     methods : with their citations
+    backend : that projects, and where
     """
 
     projector: Projector
@@ -69,6 +70,7 @@ class Acquired:
     inputs: tuple[Path, ...] = ()
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     methods: tuple[Method, ...] = ()
+    backend: str = "numba on cpu"
 
 
 def digest_of(values: Any) -> str:
@@ -96,6 +98,15 @@ def acquire(config: Config, *, log: NoticeLog) -> Acquired:
     NotComputable
         Where they do not fit together.
     """
+    if config.backend == "numba":
+        return _acquire(config, log)
+    from fusin.reconstruction.array_backend import on_arrays, opened
+
+    library = opened(config, log=log)
+    return on_arrays(_acquire(config, log), library, config)
+
+
+def _acquire(config: Config, log: NoticeLog) -> Acquired:
     if config.modality == "matrix":
         return _matrix(config)
     if config.modality == "spect":

@@ -53,6 +53,11 @@ class ArrayLibrary:
         return 2**21 if self.device == "cpu" else 2**25
 
     @property
+    def label(self) -> str:
+        """Library and kind of device, which decide the last bits of an image."""
+        return f"{self.name} on {self.device.partition(':')[0]}"
+
+    @property
     def words(self) -> str:
         """Name, version and device for sentences."""
         place = "the CPU" if self.device == "cpu" else self.device
@@ -137,7 +142,7 @@ class ArrayLibrary:
         return special.erf(values)
 
 
-def open_library(name: str, device: str | None = None, *, log: NoticeLog) -> ArrayLibrary:
+def open_library(name: str, device: str | None = None, *, log: NoticeLog, where: str = WHERE) -> ArrayLibrary:
     """Open a library on a device.
 
     Parameters
@@ -145,6 +150,7 @@ def open_library(name: str, device: str | None = None, *, log: NoticeLog) -> Arr
     name : ``numpy``, ``torch`` or ``cupy``
     device : ``cpu``, ``cuda`` or ``cuda:1``; None: a GPU where the library sees one, and the CPU otherwise
     log : receives ``NO_GPU`` where the CPU stands in for it
+    where : what asked for it, for messages
 
     Raises
     ------
@@ -152,17 +158,17 @@ def open_library(name: str, device: str | None = None, *, log: NoticeLog) -> Arr
         For a library that is not installed, or a device that it does not see.
     """
     if name not in LIBRARIES:
-        raise InputError(WHERE, "backend", name, "one of " + ", ".join(LIBRARIES))
+        raise InputError(where, "backend", name, "one of " + ", ".join(LIBRARIES))
     library: LibraryName = name
-    wanted = _device(device)
+    wanted = _device(device, where)
     if library == "numpy":
         if wanted not in (None, "cpu"):
-            raise InputError(WHERE, "device", device, "cpu with numpy; torch and cupy know GPUs")
+            raise InputError(where, "device", device, "cpu with numpy; torch and cupy know GPUs")
         return ArrayLibrary(library, "cpu", np, np.__version__)
     try:
         xp = import_module(library)
     except (ImportError, OSError) as err:
-        raise InputError(WHERE, "backend", f"{library}, which cannot be imported here", _INSTALL[library]) from err
+        raise InputError(where, "backend", f"{library}, which cannot be imported here", _INSTALL[library]) from err
     seen = _gpus(library, xp)
     if wanted is None and not seen and library == "torch":
         log.adapted("NO_GPU", f"{_SHOWN[library]} sees no GPU, so the CPU stands in for it; backend numba is faster there",
@@ -172,19 +178,19 @@ def open_library(name: str, device: str | None = None, *, log: NoticeLog) -> Arr
     if (chosen == "cpu" and library == "cupy") or (chosen != "cpu" and _index(chosen) >= seen):
         there = "none" if not seen else ", ".join(f"cuda:{k}" for k in range(seen))
         other = "torch on the cpu, or backend numba" if library == "cupy" else "device cpu, or backend numba"
-        raise InputError(WHERE, "device", chosen, f"a GPU that {_SHOWN[library]} sees (there is {there}), {other}")
+        raise InputError(where, "device", chosen, f"a GPU that {_SHOWN[library]} sees (there is {there}), {other}")
     if library == "cupy":
         xp.cuda.Device(_index(chosen)).use()
     return ArrayLibrary(library, chosen, xp, str(xp.__version__).split("+")[0])
 
 
-def _device(device: str | None) -> str | None:
+def _device(device: str | None, where: str) -> str | None:
     """The name of a device as it is written."""
     if not device:
         return None
     kind, colon, number = device.partition(":")
     if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not (number.isascii() and number.isdigit()))):
-        raise InputError(WHERE, "device", device, "cpu, cuda, or cuda: and the number of a GPU such as cuda:1")
+        raise InputError(where, "device", device, "cpu, cuda, or cuda: and the number of a GPU such as cuda:1")
     return device
 
 

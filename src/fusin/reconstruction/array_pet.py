@@ -55,6 +55,7 @@ class ArrayPetSinogramProjector:
     ----------
     host : projector on the CPU, whose geometry, factors and resolution are used
     library : and device that compute
+    where : what asked for it, for messages
 
     Raises
     ------
@@ -62,11 +63,11 @@ class ArrayPetSinogramProjector:
         For a projector that walks every line on its own.
     """
 
-    def __init__(self, host: PetSinogramProjector, library: ArrayLibrary) -> None:
+    def __init__(self, host: PetSinogramProjector, library: ArrayLibrary, *, where: str = WHERE) -> None:
         plan = host.axial
         if plan is None:
             raise InputError(
-                WHERE, "backend", f"{library.name} with rings or slices that share no pitch",
+                where, "backend", f"{library.name} with rings or slices that share no pitch",
                 "evenly spaced rings within slices that divide their pitch, or backend numba",
             )  # fmt: skip
         self.host, self.library = host, library

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 from fusin.errors import InputError
 from fusin.reconstruction.algorithms import Algorithm
+from fusin.reconstruction.array_library import LIBRARIES
 from fusin.reconstruction.config_keys import check_names
 from fusin.reconstruction.stopping import OBJECT, REGION
 from fusin.tabular.toml_fields import TomlFields, read_toml, shown
@@ -171,6 +172,7 @@ class Config:
     start, nuclide : of the acquisition where the file does not say
     study : DICOM object of the same study, for its patient
     injection, weight_kg : of the patient, where the study's object does not say or is wrong
+    backend, device : where the projector runs; an empty device is the library's choice
     """
 
     path: Path
@@ -193,6 +195,8 @@ class Config:
     study: Path | None = None
     injection: Injection | None = None
     weight_kg: float | None = None
+    backend: str = "numba"
+    device: str = ""
 
     def fields(self, table: str) -> Fields:
         """A table of the modality; empty where it is absent."""
@@ -240,7 +244,7 @@ def read_config(path: Path) -> Config:
         return Fields(document.get(name, {}), f"{path.name}, {name}", path.parent)
 
     algorithm = table("algorithm")
-    algorithm.word("backend", ("numba",), "numba")
+    backend, device = _backend(algorithm)
     name = cast(Algorithm, algorithm.word("name", get_args(Algorithm), "osem"))
     prior = _prior(table("prior")) if "prior" in document else None
     if prior is not None and name in ("mlem", "osem"):
@@ -264,7 +268,17 @@ def read_config(path: Path) -> Config:
         calibration=calibration, replicates=replicates, seed=bootstrap.whole("seed", 0, least=0), regions=regions,
         start=_moment(acquisition, "start"), nuclide=_nuclide(acquisition),
         study=acquisition.path("study"), injection=_injection(acquisition), weight_kg=acquisition.number("weight_kg", above=0.0),
+        backend=backend, device=device,
     )  # fmt: skip
+
+
+def _backend(fields: Fields) -> tuple[str, str]:
+    """Where the projector runs; an empty device leaves the choice to the library."""
+    backend = fields.word("backend", ("numba", *LIBRARIES), "numba")
+    device = fields.stated_text("device")
+    if backend == "numba" and device not in ("", "cpu"):
+        raise InputError(fields.where, "device", device, "cpu with the backend numba; torch and cupy know GPUs")
+    return backend, device
 
 
 def _or(value: float | None, default: float) -> float:

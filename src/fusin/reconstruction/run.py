@@ -79,6 +79,7 @@ def settings_of(config: Config, acquired: Acquired) -> dict[str, Any]:
     prior = config.prior
     return {
         "modality": config.modality,
+        "backend": acquired.backend,
         "algorithm": options.algorithm,
         "subsets": options.subsets,
         "step": options.step,

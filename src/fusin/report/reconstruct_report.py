@@ -116,6 +116,7 @@ def _document(run: Run) -> dict[str, Any]:
         "outputs": {},
         "objective": list(state.objective),
         "stopped": run.result.stopped,
+        "backend": run.acquired.backend,
         "unit": "Bq/mL" if run.image.unit == "Bq/ml" else "counts",
         "shape": list(run.image.shape),
         "voxel_mm": list(run.image.spacing_mm[::-1]),
@@ -140,7 +141,7 @@ def _parameters(run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {
         "modality": run.config.modality, "algorithm": options.algorithm, "iterations_asked": run.config.iterations,
         "iterations": run.result.state.iteration, "subsets": options.subsets, "corrections": list(run.corrections),
-        "replicates": run.config.replicates, "seed": run.config.seed,
+        "replicates": run.config.replicates, "seed": run.config.seed, "backend": run.acquired.backend,
     }  # fmt: skip
     if prior is not None:
         found |= {"beta": prior.beta, "gamma": prior.gamma, "epsilon": prior.epsilon, "kappa": prior.kappa is not None}
