@@ -14,7 +14,7 @@ from fusin.errors import InputError
 
 if TYPE_CHECKING:
     from fusin.reconstruction.algorithms import State, Step
-    from fusin.reconstruction.config import Config
+    from fusin.reconstruction.config import Config, Modality
 
 __all__ = ["register"]
 
@@ -84,7 +84,9 @@ class _Watch:
 
     def __init__(self, place: Path | None, settings: dict[str, Any], config: Config, *, quiet: bool) -> None:
         self._place, self._settings, self._quiet = place, settings, quiet
-        self._iterations, self._modality = config.iterations, config.modality
+        self._iterations = config.iterations
+        # Arrays of another library need the loops of the likelihood only.
+        self._modality: Modality = config.modality if config.backend == "numba" else "matrix"
         self._talk = talk(as_json=True)
         self._bars = stages()
         self._begun = time.monotonic()
