@@ -60,7 +60,9 @@ class Made:
         return read_config(self.folder / name)
 
     def write_list(self, name, **changes):
-        arrays = {"crystals": self.crystals, "rings": self.rings, "tof_bins": self.timing} | changes
+        # Files count rings from the head of a patient who lies head first.
+        from_the_head = self.geometry.scanner.rings - 1 - self.rings
+        arrays = {"crystals": self.crystals, "rings": from_the_head, "tof_bins": self.timing} | changes
         np.savez(self.folder / name, **{k: v for k, v in arrays.items() if v is not None})
 
 

@@ -106,7 +106,8 @@ def test_stir_puts_the_bins_fastest_then_planes_then_views_then_segments(tmp_pat
     stored = np.arange(8 * 5 * 7)
     found = read(stir_file(tmp_path, stored))
     segments = [stored[:40].reshape(8, 1, 5), stored[40:240].reshape(8, 5, 5), stored[240:].reshape(8, 1, 5)]
-    expected = np.concatenate(segments, axis=1)
+    # The first ring of the file is that nearest to the head, and the first plane of ours that nearest to the feet.
+    expected = np.concatenate([s[:, ::-1] for s in segments[::-1]], axis=1)
     np.testing.assert_array_equal(found.values, expected.transpose(0, 2, 1))
     assert found.geometry.scanner.radius_mm == pytest.approx(335.0)
     assert found.geometry.scanner.ring_pitch_mm == pytest.approx(4.0625)
@@ -116,7 +117,7 @@ def test_stir_puts_the_bins_fastest_then_planes_then_views_then_segments(tmp_pat
 def test_files_by_view_before_plane_are_read(tmp_path):
     stored = np.arange(8 * 5 * 7)
     found = read(stir_file(tmp_path, stored, view=2, axial=3))
-    np.testing.assert_array_equal(found.values[:, :, 1:6], stored[40:240].reshape(5, 8, 5).transpose(1, 2, 0))
+    np.testing.assert_array_equal(found.values[:, :, 5:0:-1], stored[40:240].reshape(5, 8, 5).transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize(
@@ -201,9 +202,12 @@ def test_the_assumed_axes_are_noticed_and_refused_in_strict_mode(tmp_path):
     path = stir_file(tmp_path, np.ones(280))
     log = NoticeLog()
     read_sinogram(path, log=log)
-    assert [n.code for n in log] == ["SINOGRAM_AXES_ASSUMED"]
+    assert sorted(n.code for n in log) == ["SCANNER_MIDDLE_ASSUMED", "SINOGRAM_AXES_ASSUMED"]
     with pytest.raises(StrictRefusal):
         read_sinogram(path, log=NoticeLog(strict=True))
+    log = NoticeLog(strict=True)
+    found = read_sinogram(path, log=log, position="FFS", centre_mm=(1.0, 2.0, 3.0)).geometry
+    assert (found.position, found.centre_mm, len(log.notices)) == ("FFS", (1.0, 2.0, 3.0), 0)
 
 
 def test_writing_refuses_other_shapes_and_names(tmp_path):

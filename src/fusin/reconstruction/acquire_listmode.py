@@ -21,17 +21,17 @@ from fusin.reconstruction.acquired import Acquired, digest_of
 from fusin.reconstruction.config import Config
 from fusin.reconstruction.data import Measured, Redraw
 from fusin.reconstruction.pet import ListmodeProjector, PetSinogramProjector
-from fusin.reconstruction.pet_corrections import untimed
+from fusin.reconstruction.pet_corrections import timing_covers, untimed
 from fusin.reconstruction.pet_events import PetEvents, read_events
 from fusin.reconstruction.pet_geometry import SinogramGeometry
 from fusin.reconstruction.pet_interfile import read_geometry
-from fusin.reconstruction.pet_ray_kernels import CUT
 from fusin.reconstruction.pet_tables import (
     acquired_pet,
     additive_of,
     duration_of,
     efficiencies_of,
     pet_grid,
+    placement_of,
     resolution_of,
 )
 from fusin.reconstruction.petsird_files import (
@@ -78,7 +78,7 @@ def acquire_listmode(config: Config, *, log: NoticeLog) -> Acquired:
     header = data.path("scanner")
     if header is None:
         raise InputError(data.where, "scanner", "nothing", "an Interfile header of the scanner of the events")
-    geometry, stated = read_geometry(header, log=log)
+    geometry, stated = read_geometry(header, log=log, **placement_of(data))
     events = read_events(path, geometry, log=log)
     scanner = geometry.scanner
     grid = pet_grid(
@@ -126,13 +126,8 @@ def _sensitivity(
     geometry: SinogramGeometry, grid: Grid, factors: FloatImage | None, resolution: ImageResolution | None
 ) -> FloatImage:
     """What all lines of the bins see, each pair of rings on its own."""
-    tof = geometry.tof
-    shared = factors is None or factors.ndim == 3
-    if tof is not None and shared:
-        reach = 0.5 * float(np.linalg.norm(np.array(grid.shape[::-1]) * np.array(grid.spacing_mm)))
-        # Where the timing bins reach beyond the image they sum to the projection without them.
-        if tof.edges_mm[-1] >= reach + CUT * tof.sigma_mm:
-            geometry = untimed(geometry)
+    if (factors is None or factors.ndim == 3) and timing_covers(geometry, grid):
+        geometry = untimed(geometry)
     return PetSinogramProjector(geometry, grid, factors=factors, resolution=resolution, rays="pairs").sensitivity()
 
 

@@ -21,6 +21,7 @@ from fusin.reconstruction.pet_tables import (
     duration_of,
     efficiencies_of,
     pet_grid,
+    placement_of,
     resolution_of,
 )
 from fusin.reconstruction.projector import FloatImage
@@ -52,7 +53,7 @@ def acquire_pet(config: Config, *, log: NoticeLog) -> Acquired:
         return acquire_listmode(config, log=log)
     path = data.path("projections", required=True)
     assert path is not None
-    prompts = read_sinogram(path, log=log)
+    prompts = read_sinogram(path, log=log, **placement_of(data))
     geometry = prompts.geometry
     scanner = geometry.scanner
     grid = pet_grid(

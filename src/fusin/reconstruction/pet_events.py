@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.pet_geometry import SinogramGeometry
+from fusin.reconstruction.pet_position import from_head
 from fusin.reconstruction.projector import FloatImage
 
 __all__ = ["PetEvents", "read_events", "sort_events"]
@@ -90,7 +91,7 @@ def read_events(path: Path, geometry: SinogramGeometry, *, log: NoticeLog, kind:
 
     Parameters
     ----------
-    path : of the file
+    path : of the file, whose rings are counted as the scanner's header counts them
     geometry : of the sinogram that they are sorted into
     log : receives EVENTS_LEFT_OUT
     kind : which events; those of delayed coincidences need no timing bins
@@ -110,6 +111,8 @@ def read_events(path: Path, geometry: SinogramGeometry, *, log: NoticeLog, kind:
         raise InputError(
             path.name, f"{prefix}crystals and {prefix}rings", found, "two numbers each for the same events"
         )
+    if from_head(geometry):
+        rings = geometry.scanner.rings - 1 - rings
     timing = None
     if geometry.tof is not None:
         timing = _whole_numbers(held, path.name, f"{prefix}tof_bins", 1, geometry.tof.count)

@@ -60,6 +60,7 @@ class CylindricalScanner:
     radius_mm : from the axis to where photons are taken to interact: inner radius plus mean depth; for blocks, to their middle
     ring_pitch_mm : between neighbouring rings
     tilt_deg : angle of crystal 0, and of the first crystal's edge of block 0 less half a crystal
+    mirrored : crystals are counted the other way round: all places have the opposite x
     blocks : flat blocks in a ring; 0 for crystals on a circle
     crystal_pitch_mm : between neighbouring crystals of a block
     rings_per_block : rings that follow each other without a gap; 0 for all of them
@@ -79,6 +80,7 @@ class CylindricalScanner:
     radius_mm: float
     ring_pitch_mm: float
     tilt_deg: float = 0.0
+    mirrored: bool = False
     blocks: int = 0
     crystal_pitch_mm: float | None = None
     rings_per_block: int = 0
@@ -115,15 +117,20 @@ class CylindricalScanner:
         step = 2.0 * np.pi / self.crystals
         angle = step * np.arange(self.crystals) + np.deg2rad(self.tilt_deg)
         if not self.blocks:
-            return np.asarray(self.radius_mm * np.stack([np.sin(angle), -np.cos(angle)], axis=1), dtype=np.float64)
+            return self.radius_mm * self.outwards(angle)
         per = self.crystals // self.blocks
         block, inside = np.divmod(np.arange(self.crystals), per)
         middle = step * (per * block + 0.5 * (per - 1)) + np.deg2rad(self.tilt_deg)
         assert self.crystal_pitch_mm is not None
         along = (inside - 0.5 * (per - 1)) * self.crystal_pitch_mm
-        normal = np.stack([np.sin(middle), -np.cos(middle)], axis=1)
-        places = self.radius_mm * normal + along[:, None] * np.stack([np.cos(middle), np.sin(middle)], axis=1)
+        # A quarter of a turn on, outwards is along.
+        places = self.radius_mm * self.outwards(middle) + along[:, None] * self.outwards(middle + 0.5 * np.pi)
         return np.asarray(places, dtype=np.float64)
+
+    def outwards(self, angle: FloatArray) -> FloatArray:
+        """Return the direction from the axis (x, y) at angles in the sense of the crystals, tilt included [radians]."""
+        sine = -np.sin(angle) if self.mirrored else np.sin(angle)
+        return np.asarray(np.stack([sine, -np.cos(angle)], axis=1), dtype=np.float64)
 
     @cached_property
     def rings_z_mm(self) -> FloatArray:
@@ -232,6 +239,7 @@ class SinogramGeometry:
     mashing : neighbouring views that were added
     tof : bins of the time of flight; None without
     centre_mm : middle of the scanner in image coordinates
+    position : how the patient lay, where the geometry comes from a file; see `fusin.reconstruction.pet_position`
 
     Raises
     ------
@@ -245,6 +253,7 @@ class SinogramGeometry:
     mashing: int = 1
     tof: TofBins | None = None
     centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    position: str = ""
 
     def __post_init__(self) -> None:
         half = self.scanner.crystals // 2
@@ -303,7 +312,7 @@ class SinogramGeometry:
 
     @property
     def view_angles_deg(self) -> FloatArray:
-        """(views,) angle of the normal of the lines of each view."""
+        """(views,) angle of the normal of the lines of each view, in the sense of the crystals."""
         step = 180.0 / (self.scanner.crystals // 2)
         return np.asarray(
             self.scanner.tilt_deg + step * (self.mashing * (np.arange(self.views) + 0.5) - 0.5), dtype=np.float64

@@ -1,7 +1,7 @@
 """PET sinograms with Interfile headers as STIR, SIRF and vendors' converters write them, read and written.
 
-The headers say how crystals are numbered, not how the scanner stood about the patient: rings are taken from feet to head, x to the
-patient's left, and the middle of the scanner at 0. Positive timing bins are taken to lie nearer to the second crystal.
+What is read is turned into patient coordinates by how the patient lay (:mod:`fusin.reconstruction.pet_position`). Positive timing
+bins are taken to lie nearer to the second crystal.
 
 References
 ----------
@@ -21,6 +21,7 @@ from fusin.files import write_bytes_atomically
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.interfile_header import InterfileHeader, read_values
 from fusin.reconstruction.pet_geometry import CylindricalScanner, Segment, SinogramGeometry, TofBins
+from fusin.reconstruction.pet_position import as_filed, from_head, placed, position_lines, position_of, turned
 from fusin.reconstruction.projector import FloatImage
 
 __all__ = ["PetSinogram", "read_geometry", "read_sinogram", "write_sinogram"]
@@ -50,13 +51,17 @@ class PetSinogram:
     inputs: tuple[Path, ...]
 
 
-def read_sinogram(path: Path, *, log: NoticeLog) -> PetSinogram:
+def read_sinogram(
+    path: Path, *, log: NoticeLog, position: str = "", centre_mm: tuple[float, float, float] | None = None
+) -> PetSinogram:
     """Read a header and its binary file.
 
     Parameters
     ----------
     path : of the header
     log : receives notices
+    position : HFS, HFP, FFS or FFP, where the header does not say
+    centre_mm : middle of the scanner in patient coordinates; the origin, with a notice, without it
 
     Raises
     ------
@@ -66,26 +71,31 @@ def read_sinogram(path: Path, *, log: NoticeLog) -> PetSinogram:
         For arc-corrected data and scanners that are no cylinder or ring of flat blocks.
     """
     header = InterfileHeader(path)
-    geometry, axes = _described(header)
+    filed, axes = _described(header)
+    geometry = _placed(header, filed, position, centre_mm, log)
     views, bins = geometry.views, geometry.bins
     timing = 1 if geometry.tof is None else geometry.tof.count
     said = f"{timing} timing bins, {geometry.planes} planes, {views} views and {bins} bins" if geometry.tof else (
         f"{geometry.planes} planes, {views} views and {bins} bins")  # fmt: skip
     stored = read_values(header, timing * geometry.planes * views * bins, said=said)
-    _assume_axes(header, log)
+    values = _sorted(stored, filed, axes)
     return PetSinogram(
-        geometry=geometry, values=_sorted(stored, geometry, axes), kind=header.text("PET data type") or "Emission",
+        geometry=geometry, values=turned(values, filed, geometry) if from_head(geometry) else values,
+        kind=header.text("PET data type") or "Emission",
         duration_s=_duration(header), inputs=(path, header.data_path()),
     )  # fmt: skip
 
 
-def read_geometry(path: Path, *, log: NoticeLog) -> tuple[SinogramGeometry, float | None]:
+def read_geometry(
+    path: Path, *, log: NoticeLog, position: str = "", centre_mm: tuple[float, float, float] | None = None
+) -> tuple[SinogramGeometry, float | None]:
     """Read a header alone: the geometry of a scanner for list mode, and the time of the acquisition where it is stated [s].
 
     Parameters
     ----------
     path : of the header; its binary file need not exist
     log : receives notices
+    position, centre_mm : as for `read_sinogram`
 
     Raises
     ------
@@ -94,16 +104,17 @@ def read_geometry(path: Path, *, log: NoticeLog) -> tuple[SinogramGeometry, floa
     """
     header = InterfileHeader(path)
     geometry, _ = _described(header)
-    _assume_axes(header, log)
-    return geometry, _duration(header)
+    return _placed(header, geometry, position, centre_mm, log), _duration(header)
 
 
-def _assume_axes(header: InterfileHeader, log: NoticeLog) -> None:
-    log.adapted(
-        "SINOGRAM_AXES_ASSUMED",
-        "rings were taken from feet to head, x to the patient's left and the scanner's middle at 0: the header does not say",
-        where=header.where,
-    )
+def _placed(
+    header: InterfileHeader, filed: SinogramGeometry, position: str, centre_mm: tuple[float, float, float] | None, log: NoticeLog
+) -> SinogramGeometry:  # fmt: skip
+    way = position_of(header, position, log)
+    if centre_mm is None:
+        log.info("SCANNER_MIDDLE_ASSUMED", "the middle of the scanner was taken as the origin of the patient coordinates",
+                 where=header.where, used=[0.0, 0.0, 0.0])  # fmt: skip
+    return placed(filed, way, centre_mm or (0.0, 0.0, 0.0))
 
 
 def _duration(header: InterfileHeader) -> float | None:
@@ -257,7 +268,7 @@ def write_sinogram(
     Parameters
     ----------
     path : of the header, ``.hs``; the binary file has the same name with ``.s``
-    geometry : of the sinogram, with its middle at 0: the format has no place for another
+    geometry : of the sinogram; the format has no place for its middle, which the reader has to be told
     values : of the geometry's ``data_shape``
     kind : PET data type
     duration_s : of the acquisition
@@ -271,20 +282,27 @@ def write_sinogram(
         raise InputError(path.name, "name", path.suffix, "a header with the ending .hs")
     if tuple(values.shape) != geometry.data_shape:
         raise InputError(path.name, "values", tuple(values.shape), f"the shape {geometry.data_shape} of the sinogram")
+    filed = as_filed(geometry)
     timing = 1 if geometry.tof is None else geometry.tof.count
-    held = np.asarray(values, dtype="<f4").reshape(geometry.views, timing, geometry.bins, geometry.planes)
+    stored = turned(values, geometry, filed) if from_head(geometry) else values
+    held = np.asarray(stored, dtype="<f4").reshape(geometry.views, timing, geometry.bins, geometry.planes)
     parts = [
-        held[:, t, :, where].transpose(0, 2, 1).tobytes() for t in range(timing) for where in geometry.segment_slices()
+        held[:, t, :, where].transpose(0, 2, 1).tobytes() for t in range(timing) for where in filed.segment_slices()
     ]
     binary = path.with_suffix(".s")
     write_bytes_atomically(binary, b"".join(parts))
     write_bytes_atomically(
-        path, "\n".join(_header_lines(geometry, binary.name, kind, duration_s)).encode("ascii", "replace")
+        path,
+        "\n".join(_header_lines(filed, binary.name, kind, duration_s, position_lines(geometry))).encode(
+            "ascii", "replace"
+        ),
     )
     return path, binary
 
 
-def _header_lines(geometry: SinogramGeometry, binary: str, kind: str, duration_s: float | None) -> list[str]:
+def _header_lines(
+    geometry: SinogramGeometry, binary: str, kind: str, duration_s: float | None, position: list[str]
+) -> list[str]:
     def braces(numbers: object) -> str:
         return "{ " + ", ".join(str(n) for n in numbers) + " }"  # type: ignore[attr-defined]
 
@@ -293,7 +311,8 @@ def _header_lines(geometry: SinogramGeometry, binary: str, kind: str, duration_s
         "!INTERFILE  :=", "!imaging modality := PT", f"name of data file := {binary}",
         f"originating system := {geometry.scanner.name}", "!version of keys := STIR4.0", "!GENERAL DATA :=",
         "!GENERAL IMAGE DATA :=",
-        "!type of data := PET", "imagedata byte order := LITTLEENDIAN", "!PET STUDY (General) :=", f"!PET data type := {kind}",
+        "!type of data := PET", *position,
+        "imagedata byte order := LITTLEENDIAN", "!PET STUDY (General) :=", f"!PET data type := {kind}",
         "applied corrections := {None}", "!number format := float", "!number of bytes per pixel := 4",
         f"number of dimensions := {4 if tof is None else 5}",
     ]  # fmt: skip

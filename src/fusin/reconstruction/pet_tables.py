@@ -169,6 +169,15 @@ def pet_grid(
     return Grid(shape=counts, affine=affine)
 
 
+def placement_of(data: Fields) -> dict[str, Any]:
+    """How the patient lay and where the middle of the scanner stood, as the table ``data`` says, for the readers of headers."""
+    centre = data.numbers("centre_mm", 3) if "centre_mm" in data else None
+    return {
+        "position": data.stated_text("patient_position") or "",
+        "centre_mm": None if centre is None else (centre[0], centre[1], centre[2]),
+    }
+
+
 def _beside(
     fields: Fields, name: str, geometry: SinogramGeometry, log: NoticeLog, *, shared: bool
 ) -> tuple[FloatImage, Path] | None:
@@ -178,12 +187,16 @@ def _beside(
         return None
     if path.suffix.lower() == ".npz" and name == "delayed":
         return read_events(path, geometry, log=log, kind="delayed").histogram(), path
-    found = read_sinogram(path, log=log).values
+    beside = read_sinogram(path, log=log, position=geometry.position, centre_mm=geometry.centre_mm)
+    found = beside.values
     if found.shape != geometry.data_shape and not (shared and found.shape == untimed(geometry).data_shape):
         raise NotComputable(
             "the image", f"{path.name} has the shape {found.shape} and the prompts have {geometry.data_shape}",
             "sinograms of one geometry", "SINOGRAMS_DIFFER",
         )  # fmt: skip
+    if beside.geometry.segments != geometry.segments:
+        raise NotComputable("the image", f"the segments of {path.name} are others, or in another order, than those of the prompts",
+                            "sinograms of one geometry", "SINOGRAMS_DIFFER")  # fmt: skip
     return found, path
 
 
