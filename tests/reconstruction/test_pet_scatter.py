@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from fusin.errors import MissingValue, NotComputable, Unsupported
+from fusin.errors import MissingValue, NotComputable
 from fusin.imaging.volume import Volume
 from fusin.provenance import NoticeLog
-from fusin.reconstruction.pet import CylindricalScanner, PetSinogramProjector, SinogramGeometry, TofBins
+from fusin.reconstruction.pet import CylindricalScanner, PetSinogramProjector, SinogramGeometry
 from fusin.reconstruction.pet_corrections import attenuation_factors
 from fusin.reconstruction.pet_scatter import (
     ScatterSampling,
@@ -177,9 +177,6 @@ def test_scatter_is_estimated_from_counts_that_hold_it(extra):
 
 def test_what_cannot_be_simulated_is_refused():
     grid, inside, mu = simulated()
-    timed = SinogramGeometry.of_span(SCANNER, bins=81, tof=TofBins(count=3, width_ps=500, resolution_ps=400))
-    with pytest.raises(Unsupported, match="time of flight"):
-        single_scatter(timed, inside, grid, mu)
     blind = SinogramGeometry.of_span(CylindricalScanner(crystals=96, rings=9, radius_mm=330, ring_pitch_mm=20), bins=81)
     with pytest.raises(MissingValue, match="energy window"):
         single_scatter(blind, inside, grid, mu)

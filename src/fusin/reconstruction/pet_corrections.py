@@ -35,6 +35,7 @@ __all__ = [
     "randoms_from_delayed",
     "randoms_from_singles",
     "singles_from_delayed",
+    "timing_covers",
     "untimed",
 ]
 
@@ -49,6 +50,19 @@ def untimed(geometry: SinogramGeometry) -> SinogramGeometry:
     """Return the same sinogram without time of flight."""
     return SinogramGeometry(scanner=geometry.scanner, bins=geometry.bins, segments=geometry.segments,
                             mashing=geometry.mashing, centre_mm=geometry.centre_mm)  # fmt: skip
+
+
+def timing_covers(geometry: SinogramGeometry, grid: Grid) -> bool:
+    """Whether the timing bins of every line reach beyond an image, so that they sum to the projection without them."""
+    from fusin.reconstruction.pet_ray_kernels import CUT
+
+    if geometry.tof is None:
+        return True
+    centre = np.array(geometry.centre_mm)
+    corners = [grid.to_mm(np.array(grid.shape[::-1]) * side - 0.5) for side in (0.0, 1.0)]
+    # The middle of an oblique line may lie at one end of the image and what it passes at the other.
+    reach = float(np.linalg.norm(np.maximum(*(np.abs(c - centre) for c in corners)) * (1.0, 1.0, 2.0)))
+    return bool(geometry.tof.edges_mm[-1] >= reach + CUT * geometry.tof.sigma_mm)
 
 
 def attenuation_factors(geometry: SinogramGeometry, mu: Volume, *, image: Grid | None = None) -> FloatImage:

@@ -10,10 +10,15 @@ the Compton cross section relative to that at 511 keV. The scale is absolute. Po
 crystals are a sparse sample; what lies between is interpolated, since scatter is smooth. Photons that scatter twice, or outside the
 map, are not in it.
 
+With time of flight a pair that was emitted at the distance r from the scatter point P on the leg to A seems to come from
+``(R_AP - R_BP) / 2 - r`` on the line, from its middle towards B; on the leg to B from ``(R_AP - R_BP) / 2 + r``. Each leg is kept
+as what a timing bin counts of it, over the distance that the middle of the bin stands for.
+
 References
 ----------
 Watson C et al., in: Three-dimensional image reconstruction in radiology and nuclear medicine, Kluwer 1996, p. 255 · Watson C,
-IEEE Trans Nucl Sci 2000;47:1587 · Klein O, Nishina Y, Z Phys 1929;52:853 · Tsoumpas C et al., IEEE NSS-MIC 2004, 3619 (STIR).
+IEEE Trans Nucl Sci 2000;47:1587 · Watson C, IEEE Trans Nucl Sci
+2007;54:1679 (time of flight) · Klein O, Nishina Y, Z Phys 1929;52:853 · Tsoumpas C et al., IEEE NSS-MIC 2004, 3619 (STIR).
 """
 
 from __future__ import annotations
@@ -23,9 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fusin.errors import InputError, MissingValue, NotComputable, Unsupported
+from fusin.errors import InputError, MissingValue, NotComputable
 from fusin.imaging.volume import Grid, Volume
-from fusin.reconstruction.pet_geometry import CylindricalScanner, SinogramGeometry
+from fusin.reconstruction.pet_geometry import CylindricalScanner, SinogramGeometry, TofBins
 from fusin.reconstruction.pet_lines import axial_lines, spacing
 from fusin.reconstruction.projector import FloatImage
 
@@ -44,6 +49,8 @@ WHERE = "scatter simulation"
 ELECTRON_KEV = 510.99895
 _COSINES = 401
 _MU_OF_AIR_PER_CM = 0.01
+# Samples of a leg in a standard deviation of the time of flight, and scatter points whose legs are held at once.
+_SAMPLES_IN_SIGMA, _POINTS_AT_ONCE = 6.0, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +125,7 @@ def single_scatter(
 
     Parameters
     ----------
-    geometry : of the sinogram, without time of flight
+    geometry : of the sinogram
     image : (slices, rows, columns), in the units of the reconstruction
     grid : of the image
     mu : coefficient of attenuation at 511 keV [1/cm], in the image's frame of reference
@@ -127,12 +134,11 @@ def single_scatter(
     Returns
     -------
     ndarray
-        (views, bins, planes), to be multiplied with the efficiencies and added to the expected counts.
+        (views, bins, planes), with time of flight (views, timing bins, bins, planes), to be multiplied with the efficiencies and
+        added to the expected counts.
 
     Raises
     ------
-    Unsupported
-        With time of flight.
     MissingValue
         For a scanner without energy window or resolution.
     NotComputable
@@ -140,10 +146,6 @@ def single_scatter(
     """
     from fusin.reconstruction.pet_scatter_kernels import pair_sums
 
-    if geometry.tof is not None:
-        raise Unsupported(
-            "scatter", "the sinogram has time of flight", "data without, or scatter from elsewhere", "SCATTER_TIMED"
-        )
     if tuple(image.shape) != grid.shape:
         raise InputError(WHERE, "image", tuple(image.shape), f"the grid's shape {grid.shape}")
     grid.require_frame(mu.grid, "attenuation map")
@@ -154,9 +156,97 @@ def single_scatter(
     detectors, normals, around, z = _sampled(geometry, chosen)
     emission = _integrals(np.ascontiguousarray(image, dtype=np.float32), grid, points, detectors)
     depth = _integrals(np.ascontiguousarray(mu.values, dtype=np.float32), mu.grid, points, detectors) * 0.1
-    sums = np.empty((len(detectors), len(detectors)))
-    pair_sums(detectors, normals, points, strength, emission, depth, table, sums)
-    return _in_bins(geometry, sums.reshape(around, z.size, around, z.size), z)
+    pairs = (around, z.size, around, z.size)
+    if geometry.tof is None:
+        sums = np.empty((len(detectors), len(detectors)))
+        pair_sums(detectors, normals, points, strength, emission, depth, table, sums)
+        return _in_bins(geometry, sums.reshape(pairs), z)
+    timed = _timed_sums(geometry.tof, image, grid, detectors, normals, (points, strength), (emission, depth), table)
+    out = np.empty(geometry.data_shape, np.float32)
+    for t in range(geometry.tof.count):
+        out[:, t] = _in_bins(geometry, np.ascontiguousarray(timed[..., t]).reshape(pairs), z)
+    return out
+
+
+def _timed_sums(
+    tof: TofBins, image: FloatImage, grid: Grid, detectors: FloatArray, normals: FloatArray,
+    scatterers: tuple[FloatArray, FloatArray], integrals: tuple[FloatArray, FloatArray], table: FloatArray,
+) -> FloatArray:  # fmt: skip
+    """(detectors, detectors, timing bins) sums; ``scatterers`` are points and strength, ``integrals`` emission and depth."""
+    from fusin.reconstruction.pet_scatter_kernels import timed_pair_sums
+
+    (points, strength), (emission, depth) = scatterers, integrals
+    width = float(tof.edges_mm[1] - tof.edges_mm[0])
+    # A whole number of samples in a timing bin: interpolated samples then sum over the bins to exactly the leg.
+    spacing_mm = width / np.ceil(_SAMPLES_IN_SIGMA * width / tof.sigma_mm)
+    counted, first_mm = _counted(tof, grid, points, spacing_mm)
+    centres = 0.5 * (tof.edges_mm[1:] + tof.edges_mm[:-1])
+    out = np.zeros((len(detectors), len(detectors), tof.count))
+    for start in range(0, len(points), _POINTS_AT_ONCE):
+        part = slice(start, start + _POINTS_AT_ONCE)
+        where = _profiles(image, grid, points[part], detectors, spacing_mm, len(counted))
+        whole = where.sum(axis=1, dtype=np.float64)
+        scale = np.divide(emission[part].ravel(), whole, out=np.zeros_like(whole), where=whole > 0)
+        legs = ((where @ counted) * scale[:, None].astype(np.float32)).reshape(-1, len(detectors), counted.shape[1])
+        timed_pair_sums(
+            detectors,
+            normals,
+            points[part],
+            strength[part],
+            legs,
+            first_mm,
+            spacing_mm,
+            depth[part],
+            table,
+            centres,
+            out,
+        )
+    return out + out.transpose(1, 0, 2)[..., ::-1]
+
+
+def _counted(tof: TofBins, grid: Grid, points: FloatArray, spacing_mm: float) -> tuple[FloatImage, float]:
+    """(bins of a profile, samples) share that a timing bin counts of emission, and the distance of the first sample [mm]."""
+    from scipy.special import erf
+
+    from fusin.reconstruction.pet_ray_kernels import CUT
+
+    def below(distance: FloatArray) -> FloatArray:
+        inside = np.clip(distance, -CUT, CUT)
+        return np.asarray(0.5 + 0.5 * erf(inside / np.sqrt(2.0)) / erf(CUT / np.sqrt(2.0)), dtype=np.float64)
+
+    half = 0.5 * float(tof.edges_mm[1] - tof.edges_mm[0])
+    bins = int(np.ceil(_reach(grid, points).max() / spacing_mm)) + 2
+    beyond = int(np.ceil((half + CUT * tof.sigma_mm) / spacing_mm)) + 1
+    place = (np.arange(bins) + 0.5) * spacing_mm
+    samples = (np.arange(bins + 2 * beyond) - beyond + 0.5) * spacing_mm
+    away = place[:, None] - samples
+    found = below((away + half) / tof.sigma_mm) - below((away - half) / tof.sigma_mm)
+    return found.astype(np.float32), float(samples[0])
+
+
+def _reach(grid: Grid, points: FloatArray) -> FloatArray:
+    """(points,) distance to the farthest corner of the image [mm]."""
+    corners = np.stack(np.meshgrid(*[(-0.5, n - 0.5) for n in grid.shape[::-1]], indexing="ij"), axis=-1).reshape(-1, 3)
+    away = points[:, None] - grid.to_mm(corners)
+    return np.asarray(np.linalg.norm(away, axis=-1).max(axis=1), dtype=np.float64)
+
+
+def _profiles(
+    image: FloatImage, grid: Grid, points: FloatArray, detectors: FloatArray, bin_mm: float, bins: int
+) -> FloatImage:
+    """(points x detectors, bins) where the way from a point to a detector passes activity."""
+    from fusin.reconstruction.pet_scatter_kernels import leg_profiles
+
+    size, origin = spacing(grid), grid.affine[:3, 3]
+    step_mm = 0.5 * float(size.min())
+    way = detectors[None] - points[:, None]
+    length = np.linalg.norm(way, axis=-1)
+    steps = (way * (step_mm / length)[..., None] / size).reshape(-1, 3)
+    starts = np.repeat((points - origin) / size, len(detectors), axis=0) + 0.5 * steps
+    counts = np.floor(np.minimum(length, _reach(grid, points)[:, None]) / step_mm).astype(np.intp).ravel()
+    out = np.empty((len(steps), bins), np.float32)
+    leg_profiles(np.ascontiguousarray(image, dtype=np.float32), starts, steps, counts, step_mm, bin_mm, out)
+    return out
 
 
 def _sampled(geometry: SinogramGeometry, sampling: ScatterSampling) -> tuple[FloatArray, FloatArray, int, FloatArray]:
@@ -165,7 +255,7 @@ def _sampled(geometry: SinogramGeometry, sampling: ScatterSampling) -> tuple[Flo
     around = min(sampling.crystals, scanner.crystals)
     z = np.linspace(scanner.rings_z_mm[0], scanner.rings_z_mm[-1], max(1, min(sampling.rings, scanner.rings)))
     angle = 2 * np.pi * np.arange(around) / around + np.deg2rad(scanner.tilt_deg)
-    normals = np.stack([np.sin(angle), -np.cos(angle), np.zeros(around)], axis=1).repeat(z.size, axis=0)
+    normals = np.column_stack([scanner.outwards(angle), np.zeros(around)]).repeat(z.size, axis=0)
     detectors = scanner.radius_mm * normals + np.array(geometry.centre_mm)
     detectors[:, 2] += np.tile(z, around)
     return detectors, normals, around, z

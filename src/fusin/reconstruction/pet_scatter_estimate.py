@@ -17,7 +17,7 @@ from fusin.provenance import NoticeLog
 from fusin.reconstruction.algorithms import osem
 from fusin.reconstruction.data import Measured
 from fusin.reconstruction.pet import PetSinogramProjector
-from fusin.reconstruction.pet_corrections import attenuation_factors
+from fusin.reconstruction.pet_corrections import attenuation_factors, timing_covers, untimed
 from fusin.reconstruction.pet_geometry import SinogramGeometry
 from fusin.reconstruction.pet_scatter import ScatterSampling, TailScale, single_scatter, tail_scale
 from fusin.reconstruction.projector import FloatImage
@@ -34,7 +34,7 @@ class ScatterEstimate:
 
     Attributes
     ----------
-    values : (views, bins, planes) counts, efficiencies included
+    values : of the geometry's ``data_shape``, counts, efficiencies included
     fraction : of all counts less randoms
     tails : scale that lines beside the patient would ask for; None where there is none
     sentence : what was done
@@ -54,11 +54,11 @@ def estimate_scatter(
 
     Parameters
     ----------
-    geometry : of the sinogram, without time of flight
+    geometry : of the sinogram
     counts : prompts
     mu : coefficient of attenuation at 511 keV [1/cm]
     randoms : expected counts; None for none
-    efficiencies : of each bin; None for 1
+    efficiencies : of each bin, with or without timing bins; None for 1
     sampling : how finely scatter is simulated
     rounds : of reconstruction and simulation
     log : receives a notice where tails and simulation disagree
@@ -71,29 +71,63 @@ def estimate_scatter(
     if rounds < 1:
         raise InputError("scatter", "rounds", rounds, "1 or more")
     log = NoticeLog() if log is None else log
-    attenuation = attenuation_factors(geometry, mu)
-    passed = np.ones_like(attenuation) if efficiencies is None else np.asarray(efficiencies, dtype=np.float32)
     grid = _coarse(geometry, mu)
-    projector = PetSinogramProjector(geometry, grid, factors=attenuation * passed)
-    noise = np.zeros_like(attenuation) if randoms is None else np.asarray(randoms, dtype=np.float32)
-    scatter = np.zeros_like(attenuation)
+    attenuation = attenuation_factors(geometry, mu)
+    whole, counted, noise, passed = _untimed_where_possible(geometry, grid, counts, randoms, efficiencies)
+    lines = attenuation if passed.ndim == 3 else attenuation[:, None]
+    projector = PetSinogramProjector(whole, grid, factors=np.broadcast_to(lines * passed, passed.shape))
+    scatter = np.zeros_like(counted)
     subsets = max(1, geometry.views // _VIEWS_PER_SUBSET)
-    for _ in range(rounds):
+    for number in range(rounds):
         found = osem(
-            projector, Measured(counts=counts, additive=noise + scatter, name="prompts"), iterations=2, subsets=subsets
+            projector, Measured(counts=counted, additive=noise + scatter, name="prompts"), iterations=2, subsets=subsets
         )
-        scatter = single_scatter(geometry, found.image, grid, mu, sampling=sampling) * passed
+        if whole is geometry or number < rounds - 1:
+            scatter = single_scatter(whole, found.image, grid, mu, sampling=sampling) * passed
+    values = scatter
+    if whole is not geometry:
+        values = single_scatter(geometry, found.image, grid, mu, sampling=sampling) * passed[:, None]
+        scatter = values.sum(axis=1)
     fraction = float(scatter.sum(dtype=np.float64)) / max(
-        float(counts.sum(dtype=np.float64) - noise.sum(dtype=np.float64)), 1.0
+        float(counted.sum(dtype=np.float64) - noise.sum(dtype=np.float64)), 1.0
     )
-    tails = _tails(counts, noise, scatter, attenuation, log)
+    tails = _tails(_summed(counted), _summed(noise), _summed(scatter), attenuation, log)
     sentence = (
         f"Scatter: single scatter simulated from the image in {rounds} rounds on an absolute scale, {100 * fraction:.1f} % of the "
         "counts less randoms; in the model and not subtracted."
     )
     return ScatterEstimate(
-        values=np.asarray(scatter, dtype=np.float32), fraction=fraction, tails=tails, sentence=sentence
+        values=np.asarray(values, dtype=np.float32), fraction=fraction, tails=tails, sentence=sentence
     )
+
+
+def _untimed_where_possible(
+    geometry: SinogramGeometry,
+    grid: Grid,
+    counts: FloatImage,
+    randoms: FloatImage | None,
+    efficiencies: FloatImage | None,
+) -> tuple[SinogramGeometry, FloatImage, FloatImage, FloatImage]:
+    """Geometry, counts, randoms and efficiencies, added up over timing bins where these lose nothing: the image needs no timing."""
+    noise = np.zeros_like(counts) if randoms is None else np.asarray(randoms, dtype=np.float32)
+    plain = untimed(geometry)
+    passed = (
+        np.ones(plain.data_shape, np.float32) if efficiencies is None else np.asarray(efficiencies, dtype=np.float32)
+    )
+    if geometry.tof is None:
+        return geometry, counts, noise, passed
+    if passed.ndim == 3 and timing_covers(geometry, grid):
+        return plain, _summed(counts), _summed(noise), passed
+    return (
+        geometry,
+        counts,
+        noise,
+        np.broadcast_to(passed if passed.ndim == 4 else passed[:, None], geometry.data_shape),
+    )
+
+
+def _summed(values: FloatImage) -> FloatImage:
+    return values if values.ndim == 3 else np.asarray(values.sum(axis=1), dtype=np.float32)
 
 
 def _coarse(geometry: SinogramGeometry, mu: Volume) -> Grid:
