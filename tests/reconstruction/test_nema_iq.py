@@ -13,6 +13,7 @@ from fusin.imaging.volume import Grid, Volume
 from fusin.reconstruction.nema_iq import (
     DIAMETERS_MM,
     background_places,
+    lung_residual,
     nema_figures,
     nema_iq_phantom,
     sphere_places,
@@ -112,14 +113,35 @@ def test_the_interval_without_replicates_covers_the_truth_of_noise():
     assert 0.90 <= inside / 240 <= 0.99
 
 
-def test_replicates_give_percentiles():
+def test_intervals_of_replicates_hold_what_repeated_images_give():
+    """Replicates hold the noise of their image and their own: their percentiles would lie above the variability of the image."""
     grid = grid_of(5.0)
     rng = np.random.default_rng(6)
-    truth = rods().on_grid(grid)[0]
-    replicates = [truth.values * rng.normal(1.0, 0.2, grid.shape) for _ in range(30)]
-    found = nema_figures(truth, ratio=4.0, replicates=replicates)
-    assert "30 bootstrap replicates" in found[0].recovery.method
-    assert found[5].recovery.low < found[5].recovery.value < found[5].recovery.high
+    every = []
+    for _ in range(12):
+        image = rng.normal(100.0, 20.0, grid.shape)
+        replicates = [image + rng.normal(0.0, 20.0, grid.shape) for _ in range(20)]
+        every.append(nema_figures(Volume(values=image, grid=grid, unit="Bq/ml"), ratio=4.0, replicates=replicates))
+    assert "20 bootstrap replicates" in every[0][0].recovery.method
+    expected = np.sqrt(np.mean([[f.variability.value**2 for f in found] for found in every], axis=0))
+    recovery = [f.recovery.low <= 0.0 <= f.recovery.high for found in every for f in found]
+    variability = [
+        f.variability.low <= e <= f.variability.high for found in every for f, e in zip(found, expected, strict=True)
+    ]
+    assert 0.88 <= np.mean(recovery) <= 1.0
+    assert 0.85 <= np.mean(variability) <= 1.0
+
+
+def test_the_lung_residual_is_that_of_the_insert():
+    grid = grid_of()
+    truth = nema_iq_phantom(background_bq_ml=5000.0).on_grid(grid, samples=(2, 2, 1))[0]
+    lung = nema_iq_phantom(background_bq_ml=5000.0).region("lung", grid).mask()
+    assert lung_residual(truth).value == pytest.approx(0.0, abs=1e-6)
+    assert lung_residual(truth).low is None
+    filled = replace(truth, values=np.where(lung, 1000.0, truth.values))
+    found = lung_residual(filled, replicates=[filled.values * np.float32(1.0 + 0.01 * k * lung) for k in (-1, 0, 1)])
+    assert found.value == pytest.approx(20.0, rel=0.01)
+    assert found.low == pytest.approx(found.value - 0.01 * found.value * 4.303, rel=1e-3)
 
 
 def test_the_discs_of_the_background_keep_their_distance():

@@ -109,6 +109,19 @@ def test_the_activity_of_a_jar_is_found_within_two_per_cent():
     assert 0.75 < image[hot].mean() / 6000.0 < 1.02
 
 
+def test_a_blur_adds_its_variance_to_a_profile_and_keeps_the_counts():
+    geo = geometry(rings=1, span=1)
+    solid = cylinder((0, 0, 0), (4.0, 4.0, 60.0))
+    rod = Phantom(name="rod", parts=(Part(name="rod", solid=solid, activity_bq_ml=1.0, mu_per_cm=0.0),))
+    bins = np.arange(65) * geo.scanner.radius_mm * math.pi / 128
+    found = [simulated(rod, geo, blur_mm=blur, trues=1e6).trues[0, :, 0] for blur in (0.0, 12.0)]
+    assert found[1].sum() == pytest.approx(found[0].sum(), rel=1e-3)
+    before, after = (float(np.cov(bins, aweights=profile, ddof=0)) for profile in found)
+    assert after - before == pytest.approx((12.0 / 2.3548) ** 2, rel=0.03)
+    with pytest.raises(InputError, match="blur_mm"):
+        simulated(blur_mm=-1.0)
+
+
 def test_what_cannot_be_simulated_gets_one_sentence():
     with pytest.raises(Unsupported, match="time of flight"):
         simulated(geo=geometry(tof=TofBins(count=5, width_ps=200.0, resolution_ps=400.0)))

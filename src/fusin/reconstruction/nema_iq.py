@@ -7,8 +7,11 @@ The body is that of IEC 61675-1: a half disc of 147 mm above, and below it a box
     of a cold one               Q = 1 - C_C / C_B
     background variability      N = SD of the regions of the background / C_B
 
+    residual of the lung      dC = C_lung / C_B
+
 with discs of the inner diameter on the slice through the spheres, and twelve discs of each size in the background of that slice and
-of those nearest to 10 and 20 mm above and below it, sixty in all. Pixels at the rim count by the share that is inside.
+of those nearest to 10 and 20 mm above and below it, sixty in all; the lung has a disc of 30 mm on the same slices, over the
+background of discs of 37 mm. Pixels at the rim count by the share that is inside.
 
 References
 ----------
@@ -19,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,11 +30,20 @@ from numpy.typing import NDArray
 
 from fusin.errors import InputError, NotComputable
 from fusin.imaging.volume import Volume
+from fusin.reconstruction.bootstrap import interval_of
 from fusin.reconstruction.phantoms import Part, Phantom
 from fusin.reconstruction.solids import Solid, box, cylinder, sphere
 from fusin.stats.results import Estimate
 
-__all__ = ["DIAMETERS_MM", "NemaSphere", "background_places", "nema_figures", "nema_iq_phantom", "sphere_places"]
+__all__ = [
+    "DIAMETERS_MM",
+    "NemaSphere",
+    "background_places",
+    "lung_residual",
+    "nema_figures",
+    "nema_iq_phantom",
+    "sphere_places",
+]
 
 FloatArray = NDArray[np.float64]
 _Disc = tuple[slice, slice, FloatArray]
@@ -43,6 +55,10 @@ _MIDDLE_Y = -35.0
 _BACKGROUNDS, _GAP_MM = 12, 15.0
 _SLICES_MM = (-20.0, -10.0, 0.0, 10.0, 20.0)
 _NORMAL_95 = 1.959963984540054
+_LUNG_DISC_MM = 30.0
+# The noise of a replicate is that of the image and its own: conditional on the image its variance varies by 3/4 of what two
+# acquisitions do, because only half of the noise is drawn.
+_HALF_DRAWN = math.sqrt(4.0 / 3.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +177,10 @@ def nema_figures(
     image : of the phantom in the coordinates of `nema_iq_phantom`
     ratio : sphere over background that was filled in
     cold : diameters without activity
-    replicates : reconstructions of redrawn counts on the same grid; their percentiles give the intervals. Without them the
-        interval of the recovery comes from the variability of the background in discs of the same size, which leaves the greater
-        noise of a hot sphere out, and that of the variability from chi-square, which takes the sixty discs as independent
+    replicates : reconstructions of redrawn counts on the same grid, 20 or more; their spread gives the intervals, about the value
+        of the image, because replicates hold the noise of the image and their own. Without them the interval of the recovery
+        comes from the variability of the background in discs of the same size, which leaves the greater noise of a hot sphere
+        out, and that of the variability from chi-square, which takes the sixty discs as independent
 
     Raises
     ------
@@ -174,12 +191,7 @@ def nema_figures(
     """
     if not (np.isfinite(ratio) and ratio > 0 and ratio != 1):
         raise InputError("NEMA figures", "ratio", ratio, "a positive number other than 1")
-    linear = image.affine[:3, :3]
-    if not np.allclose(linear, np.diag(np.diag(linear)), atol=1e-6 * np.abs(linear).max()):
-        raise InputError("NEMA figures", "image", np.round(linear, 3).tolist(), "voxel axes along x, y and z")
-    for replicate in replicates:
-        if replicate.shape != image.shape:
-            raise InputError("NEMA figures", "replicate", replicate.shape, f"the shape {image.shape} of the image")
+    _check(image, replicates)
     places, found = background_places(), []
     for d, place in sphere_places().items():
         discs = [_disc(image, place[0], place[1], d)], [_disc(image, x, y, d) for x, y in places]
@@ -190,26 +202,70 @@ def nema_figures(
     return tuple(found)
 
 
-def _sphere(d: float, is_hot: bool, value: tuple[float, float], draws: FloatArray, ratio: float) -> NemaSphere:
-    recovery, spread = value
-    if len(draws) >= 2:
-        low, high = np.percentile(draws, [2.5, 97.5], axis=0)
-        how = f"percentiles of {len(draws)} bootstrap replicates of the counts"
-        ranges = [(float(low[k]), float(high[k])) for k in (0, 1)]
-    else:
-        from scipy.stats import chi2
+def lung_residual(image: Volume, *, replicates: Sequence[NDArray[Any]] = ()) -> Estimate:
+    """Mean of the lung insert over that of the background, in per cent: what scatter and attenuation leave uncorrected.
 
-        how = "from the variability of the background"
-        count = _BACKGROUNDS * len(_SLICES_MM)
-        half = _NORMAL_95 * spread * math.sqrt(1.0 + 1.0 / count) / (abs(ratio - 1.0) if is_hot else 1.0)
-        scale = np.sqrt((count - 1) / chi2.ppf([0.975, 0.025], count - 1))
-        ranges = [(recovery - half, recovery + half), (spread * float(scale[0]), spread * float(scale[1]))]
-    number = len(draws) if len(draws) >= 2 else _BACKGROUNDS * len(_SLICES_MM)
-    kept = [
-        Estimate(value=v, low=a, high=b, method=f"NEMA NU 2-2018; {how}", n=number)
+    Parameters
+    ----------
+    image, replicates : as for `nema_figures`; there is no interval without replicates
+
+    Raises
+    ------
+    InputError, NotComputable
+        As `nema_figures`.
+    """
+    _check(image, replicates)
+    places, largest = background_places(), DIAMETERS_MM[-1]
+    lung = _disc(image, 0.0, _MIDDLE_Y, _LUNG_DISC_MM)
+    discs = [_disc(image, x, y, largest) for x, y in places]
+
+    def of(values: NDArray[Any]) -> float:
+        planes = [values[_slice(image, z)] for z in _SLICES_MM]
+        return 100.0 * float(np.mean([_mean(p, lung) for p in planes])) / _level(planes, discs)
+
+    value, draws = of(np.asarray(image.values)), np.array([of(np.asarray(r)) for r in replicates])
+    method = "NEMA NU 2-2018; without replicates, no interval"
+    if len(draws) < 2:
+        return Estimate(value=value, low=None, high=None, method=method, n=len(_SLICES_MM))
+    return replace(interval_of(value, draws), method=_by_replicates(len(draws)))
+
+
+def _by_replicates(count: int) -> str:
+    return f"NEMA NU 2-2018; spread of {count} bootstrap replicates of the counts, Student's t"
+
+
+def _check(image: Volume, replicates: Sequence[NDArray[Any]]) -> None:
+    linear = image.affine[:3, :3]
+    if not np.allclose(linear, np.diag(np.diag(linear)), atol=1e-6 * np.abs(linear).max()):
+        raise InputError("NEMA figures", "image", np.round(linear, 3).tolist(), "voxel axes along x, y and z")
+    for replicate in replicates:
+        if replicate.shape != image.shape:
+            raise InputError("NEMA figures", "replicate", replicate.shape, f"the shape {image.shape} of the image")
+
+
+def _sphere(d: float, is_hot: bool, value: tuple[float, float], draws: FloatArray, ratio: float) -> NemaSphere:
+    from scipy.stats import chi2
+    from scipy.stats import t as student_t
+
+    if len(draws) >= 2:
+        whole = interval_of(value[0], draws[:, 0])
+        # A variability is positive and skewed: its logarithm has the spread.
+        logs = np.log(np.maximum(draws[:, 1], 1e-12))
+        factor = math.exp(float(student_t.ppf(0.975, len(draws) - 1)) * _HALF_DRAWN * float(logs.std(ddof=1)))
+        method = _by_replicates(len(draws))
+        kept = replace(whole, method=method), Estimate(value=value[1], low=value[1] / factor, high=value[1] * factor, method=method,
+                                                       n=len(draws))  # fmt: skip
+        return NemaSphere(diameter_mm=d, hot=is_hot, recovery=kept[0], variability=kept[1])
+    recovery, spread = value
+    count = _BACKGROUNDS * len(_SLICES_MM)
+    half = _NORMAL_95 * spread * math.sqrt(1.0 + 1.0 / count) / (abs(ratio - 1.0) if is_hot else 1.0)
+    scale = np.sqrt((count - 1) / chi2.ppf([0.975, 0.025], count - 1))
+    ranges = (recovery - half, recovery + half), (spread * float(scale[0]), spread * float(scale[1]))
+    first, second = (
+        Estimate(value=v, low=a, high=b, method="NEMA NU 2-2018; from the variability of the background", n=count)
         for v, (a, b) in zip(value, ranges, strict=True)
-    ]
-    return NemaSphere(diameter_mm=d, hot=is_hot, recovery=kept[0], variability=kept[1])
+    )
+    return NemaSphere(diameter_mm=d, hot=is_hot, recovery=first, variability=second)
 
 
 def _figures(
@@ -218,14 +274,20 @@ def _figures(
     """Recovery and variability in per cent."""
     middle = values[_slice(image, 0.0)]
     concentration = _mean(middle, discs[0][0])
-    background = np.array([_mean(values[_slice(image, z)], disc) for z in _SLICES_MM for disc in discs[1]])
-    level = float(background.mean())
-    if level <= 0:
-        raise NotComputable("contrast recovery", f"the background has the mean {level:g}", "an image with activity in it",
-                            "NEMA_NO_BACKGROUND")  # fmt: skip
+    planes = [values[_slice(image, z)] for z in _SLICES_MM]
+    level = _level(planes, discs[1])
+    background = np.array([_mean(plane, disc) for plane in planes for disc in discs[1]])
     share = concentration / level
     recovery = (share - 1.0) / (ratio - 1.0) if is_hot else 1.0 - share
     return 100.0 * recovery, 100.0 * float(background.std(ddof=1)) / level
+
+
+def _level(planes: Sequence[NDArray[Any]], discs: Sequence[_Disc]) -> float:
+    level = float(np.mean([_mean(plane, disc) for plane in planes for disc in discs]))
+    if level <= 0:
+        raise NotComputable("contrast recovery", f"the background has the mean {level:g}", "an image with activity in it",
+                            "NEMA_NO_BACKGROUND")  # fmt: skip
+    return level
 
 
 def _mean(plane: NDArray[Any], disc: _Disc) -> float:

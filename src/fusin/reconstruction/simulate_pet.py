@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fusin.errors import InputError, Unsupported
+from fusin.reconstruction.collimator import FWHM_PER_SIGMA
 from fusin.reconstruction.pet_geometry import SinogramGeometry
 from fusin.reconstruction.phantoms import Phantom
 
@@ -50,6 +51,7 @@ class PetSimulation:
 def simulate_pet(
     phantom: Phantom, geometry: SinogramGeometry, *, trues: float, rng: np.random.Generator, scatter_fraction: float = 0.0,
     randoms_fraction: float = 0.0, lines: tuple[int, int] = (2, 2), scatter_width_mm: tuple[float, float] = (80.0, 60.0),
+    blur_mm: float = 0.0,
 ) -> PetSimulation:  # fmt: skip
     """Simulate the prompts of a phantom.
 
@@ -63,6 +65,7 @@ def simulate_pet(
     randoms_fraction : randoms / prompts
     lines : across and along the face of the crystals
     scatter_width_mm : standard deviation of the blur across bins and along the axis
+    blur_mm : FWHM of a blur of the trues, for what crystals do not see alone: range of the positrons, angle of the photons, depth
 
     Raises
     ------
@@ -78,6 +81,8 @@ def simulate_pet(
     for name, value in (("scatter_fraction", scatter_fraction), ("randoms_fraction", randoms_fraction)):
         if not 0 <= value < 1:
             raise InputError(WHERE, name, value, "a share from 0 to below 1")
+    if not (np.isfinite(blur_mm) and blur_mm >= 0):
+        raise InputError(WHERE, "blur_mm", blur_mm, "0 or a positive width in mm")
     if min(lines) < 1:
         raise InputError(WHERE, "lines", lines, "one line or more across and along")
     emission, passed = _expected(phantom, geometry, lines)
@@ -86,7 +91,9 @@ def simulate_pet(
         raise InputError(WHERE, "phantom", phantom.name, "activity within the scanner")
     scale = trues / total
     expected = emission * scale
-    scattered = _scatter(expected, geometry, scatter_width_mm)
+    if blur_mm > 0:
+        expected = _wider(expected, geometry, (blur_mm / FWHM_PER_SIGMA,) * 2)
+    scattered = _wider(expected, geometry, scatter_width_mm)
     scattered *= trues * scatter_fraction / (1.0 - scatter_fraction) / max(float(scattered.sum()), 1e-300)
     accidental = _randoms(expected + scattered, geometry)
     accidental *= (trues + scattered.sum()) * randoms_fraction / (1.0 - randoms_fraction) / accidental.sum()
@@ -137,7 +144,7 @@ def _bin_mm(geometry: SinogramGeometry) -> float:
     return float(np.linalg.norm(ring[1] - ring[0]))
 
 
-def _scatter(expected: FloatArray, geometry: SinogramGeometry, width_mm: tuple[float, float]) -> FloatArray:
+def _wider(expected: FloatArray, geometry: SinogramGeometry, width_mm: tuple[float, float]) -> FloatArray:
     """Blur across bins and along the planes of each segment; tails are kept by a wider frame of bins."""
     from scipy.ndimage import gaussian_filter
 
