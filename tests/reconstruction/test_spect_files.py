@@ -293,6 +293,12 @@ def test_interfile_projections_are_read_with_their_geometry(tmp_path):
     assert read.windows[0].width_kev() == pytest.approx(41.6)
     assert "INTERFILE_ANGLE_ASSUMED" in {n.code for n in log}
     assert read.view_time_s() == 20.0
+    stated = read_spect(path, log=NoticeLog(strict=True), zero_angle_deg=90.0)
+    assert stated.geometry.angles_deg == pytest.approx(270.0 - 45.0 * np.arange(8))
+    prone = read_spect(
+        interfile(tmp_path, HEADER.replace("!type", "patient rotation := prone\n!type"))[0], log=NoticeLog()
+    )
+    assert prone.geometry.angles_deg == pytest.approx(180.0 - 45.0 * np.arange(8))
 
 
 @pytest.mark.parametrize(
@@ -326,6 +332,10 @@ def test_radii_of_a_non_circular_orbit_stand_in_a_list(tmp_path):
         ("lower level [1] := 187.2", "lower level [1] := 300", "below"),
         ("unsigned integer", "complex", "number format"),
         ("matrix size [1] := 10", "matrix size [1] := -3", "positive"),
+        ("!type of data", "!imaging modality := PT\n!type of data", "imaging modality"),
+        ("!type of data", "!patient orientation := feet_in\n!type of data", "feet first"),
+        ("rotation := 360", "rotation := 1000", "at most 360"),
+        ("start angle := 180", "start angle := 180\nstart angle := 90", "one value"),
     ],
 )  # fmt: skip
 def test_each_mistake_of_an_interfile_header_gets_one_sentence(tmp_path, old, new, words):
@@ -430,3 +440,25 @@ def test_an_orientation_against_the_start_angle_is_told(tmp_path, axes):
     read_spect(written(tmp_path / "p.dcm", detector_tags={"ImageOrientationPatient": axes}), log=log)
     codes = [n.code for n in log.notices]
     assert ("DETECTOR_ORIENTATION_DIFFERS" in codes) == (axes[0] == "-1")
+
+
+@pytest.mark.parametrize(("step", "arc"), [("60", "360"), ("60", None), ("30", "180")])
+def test_views_beyond_the_arc_are_refused(tmp_path, step, arc):
+    path = written(tmp_path / "p.dcm", rotation_tags={"AngularStep": step, "ScanArc": arc})
+    with pytest.raises(NotComputable, match=r"cover (720|360)"):
+        read_spect(path, log=NoticeLog())
+
+
+def test_lossless_compressed_counts_are_read(tmp_path):
+    path, made = written(tmp_path / "p.dcm"), acquisition()
+    dataset = dcmread(path)
+    dataset.compress("1.2.840.10008.1.2.5")
+    dataset.save_as(path)
+    assert np.array_equal(read_spect(path, log=NoticeLog()).counts, made.counts)
+
+
+def test_a_radius_that_contradicts_the_file_is_refused(tmp_path):
+    path = written(tmp_path / "p.dcm")
+    assert read_spect(path, log=NoticeLog(), radius_mm=230.0).geometry.radii_mm == pytest.approx(230.0)
+    with pytest.raises(InputError, match="230 to 230 mm, as the file states"):
+        read_spect(path, log=NoticeLog(), radius_mm=300.0)

@@ -51,7 +51,12 @@ def acquire_spect(config: Config, *, log: NoticeLog) -> Acquired:
     data = config.fields("data")
     path = data.path("projections", required=True)
     assert path is not None
-    acquisition = _completed(read_spect(path, log=log, radius_mm=data.number("radius_mm", above=0.0)), config)
+    acquisition = _completed(
+        read_spect(
+            path, log=log, radius_mm=data.number("radius_mm", above=0.0), zero_angle_deg=data.number("zero_angle_deg")
+        ),
+        config,
+    )
     window = _window(data, "window")
     counts = acquisition.of_window(window)
     geometry, view_time, decay = decay_weights(acquisition, log)

@@ -62,7 +62,7 @@ def ct_to_mu(
     return mu if grid is None else mu_on_grid(mu, grid, log)
 
 
-def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog) -> Volume:
+def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog, *, where: str = "attenuation map") -> Volume:
     """Mean of an attenuation map over the voxels of another grid.
 
     Parameters
@@ -70,6 +70,7 @@ def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog) -> Volume:
     mu : [1/cm]
     grid : of the image, in the same frame of reference
     log : receives CT_SHORTER_THAN_IMAGE when slices of the image lie beyond the map; they get 0
+    where : name of the map in messages
 
     Returns
     -------
@@ -81,28 +82,30 @@ def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog) -> Volume:
     InputError
         For another unit, negative values, another frame of reference, or a map that does not meet the image at all.
     """
-    where = "attenuation map"
     if mu.unit != MU_UNIT:
         raise InputError(where, "unit", mu.unit, f"linear attenuation coefficients in 1/cm, {MU_UNIT}")
-    if not np.isfinite(mu.values).all() or (mu.values.size and mu.values.min() < 0):
-        raise InputError(where, "values", float(np.nanmin(mu.values)), "finite coefficients of 0 or more, in 1/cm")
+    wrong = int((~np.isfinite(mu.values)).sum())
+    if wrong:
+        raise InputError(
+            where, "values", f"{wrong} voxels that are no number", "finite coefficients of 0 or more, in 1/cm"
+        )
+    if mu.values.size and mu.values.min() < 0:
+        raise InputError(where, "values", float(mu.values.min()), "coefficients of 0 or more, in 1/cm")
     mu.grid.require_frame(grid, where)
     if mu.grid.matches(grid):
         return mu
-    _note_coverage(mu, grid, log)
+    _note_coverage(mu, grid, log, where)
     return resample_mean(mu, grid)
 
 
-def _note_coverage(mu: Volume, grid: Grid, log: NoticeLog) -> None:
+def _note_coverage(mu: Volume, grid: Grid, log: NoticeLog, where: str) -> None:
     seen = covered_slices(mu.grid, grid)
     if not seen.any():
-        raise InputError(
-            "attenuation map", "position", np.round(mu.affine[:3, 3], 1).tolist(), "a CT of the place of the image"
-        )
+        raise InputError(where, "position", np.round(mu.affine[:3, 3], 1).tolist(), "a CT of the place of the image")
     missing = int((~seen).sum())
     if missing:
         log.warning(
             "CT_SHORTER_THAN_IMAGE",
             f"{missing} of {seen.size} slices of the image lie beyond the CT and are not corrected for attenuation",
-            where="attenuation map", raw=missing, used=0.0,
+            where=where, raw=missing, used=0.0,
         )  # fmt: skip

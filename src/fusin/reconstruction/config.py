@@ -11,6 +11,7 @@ from typing import Any, Literal, cast, get_args
 from fusin.errors import InputError
 from fusin.reconstruction.algorithms import Algorithm
 from fusin.reconstruction.array_library import LIBRARIES
+from fusin.reconstruction.config_conflicts import refuse_unread
 from fusin.reconstruction.config_keys import check_names
 from fusin.reconstruction.stopping import OBJECT, REGION
 from fusin.tabular.toml_fields import TomlFields, read_toml, shown
@@ -237,6 +238,7 @@ def read_config(path: Path) -> Config:
     """
     document = read_toml(path)
     check_names(document, path.name)
+    refuse_unread(document, path.name)
     top = Fields(document, path.name, path.parent)
     modality = cast(Modality, top.word("modality", get_args(Modality), ""))
 
@@ -320,7 +322,7 @@ def _stop(fields: Fields, regions: list[str]) -> StopSettings:
 def _calibration(fields: Fields, modality: Modality) -> Calibration:
     name = "cps_per_mbq" if modality == "spect" else "bq_ml_per_count"
     return Calibration(
-        factor=fields.needed(name, above=0.0), u_relative=fields.needed("u_percent", least=0.0) / 100.0,
+        factor=fields.needed(name, above=0.0), u_relative=fields.needed("u_percent", least=0.0, most=50.0) / 100.0,
         duration_s=fields.number("duration_s", above=0.0),
         dead_time_factor=_or(fields.number("dead_time_factor", least=1.0), 1.0),
     )  # fmt: skip

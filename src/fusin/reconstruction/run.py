@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from fusin.errors import InputError, NotComputable
 from fusin.imaging.masks import read_regions
-from fusin.imaging.nifti import read_nifti
 from fusin.imaging.volume import Grid, Region, Volume
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.acquired import Acquired, digest_of
 from fusin.reconstruction.algorithms import Keep, Options, Progress, Reconstruction, State, forget, reconstruct, silent
 from fusin.reconstruction.bootstrap import Bootstrap, bootstrap_counts, interval_of
 from fusin.reconstruction.config import Config, RegionSettings
+from fusin.reconstruction.interfile_image import read_image
 from fusin.reconstruction.likelihood import Problem
 from fusin.reconstruction.priors import RelativeDifference
 from fusin.reconstruction.projector import FloatImage
@@ -119,6 +119,9 @@ def run_reconstruction(
     InputError
         For a region or a reference that cannot be used.
     """
+    if config.algorithm in ("bsrem", "map") and config.prior is None:
+        log.warning("PRIOR_ABSENT", f"{config.algorithm} without a table [prior] goes towards the maximum of the likelihood alone, "
+                    "whose images are noisy", where=config.path.name)  # fmt: skip
     masks = {r.name: _region(r, acquired.grid, config, log) for r in config.regions}
     full = {name: region.mask() for name, region in masks.items()}
     options = options_of(config, acquired)
@@ -126,7 +129,7 @@ def run_reconstruction(
         log.info("CHECKPOINT_COMPLETE", f"the checkpoint holds {state.iteration} iterations and {config.iterations} were asked "
                  "for: its image is given as it is", raw=state.iteration, used=config.iterations)  # fmt: skip
     found = reconstruct(acquired.projector, acquired.measured, options=options, start=state, log=log, progress=progress,
-                        keep=keep, stopping=_stopping(config, acquired, full))  # fmt: skip
+                        keep=keep, stopping=_stopping(config, acquired, full, log))  # fmt: skip
     spread = None
     if config.replicates:
         spread = bootstrap_counts(
@@ -218,7 +221,7 @@ def _kappa(problem: Problem) -> FloatImage:
     return np.sqrt(np.maximum(total, 0.0)).astype(np.float32)
 
 
-def _stopping(config: Config, acquired: Acquired, masks: Mapping[str, BoolImage]) -> Stopping | None:
+def _stopping(config: Config, acquired: Acquired, masks: Mapping[str, BoolImage], log: NoticeLog) -> Stopping | None:
     settings = config.stop
     if settings is None:
         return None
@@ -228,7 +231,7 @@ def _stopping(config: Config, acquired: Acquired, masks: Mapping[str, BoolImage]
         names = tuple(n for n in masks if n not in (settings.background, settings.whole))
     reference = None
     if settings.reference is not None:
-        volume = read_nifti(settings.reference)
+        volume = read_image(settings.reference, log=log, placement=acquired.placement)
         if not volume.grid.matches(acquired.grid, tolerance_mm=0.05):
             raise InputError(
                 settings.reference.name, "grid", volume.shape, f"the grid of the image, {acquired.grid.shape}"
@@ -257,9 +260,15 @@ def _region(settings: RegionSettings, grid: Grid, config: Config, log: NoticeLog
         assert settings.file is not None
         regions = read_regions(settings.file, grid=grid, log=log)
         wanted = settings.label or settings.name
-        chosen = [r for r in regions if wanted in (r.name, str(r.label))] or (
-            list(regions) if len(regions) == 1 else []
-        )
+        chosen = [r for r in regions if wanted in (r.name, str(r.label))]
+        if not chosen and len(regions) == 1 and not settings.label:
+            chosen = list(regions)
+            log.info(
+                "REGION_ONLY_ONE",
+                f"{settings.name} is the only region of {settings.file.name}, {chosen[0].name}",
+                where=where,
+                used=chosen[0].name,
+            )
         if len(chosen) != 1:
             names = ", ".join(r.name for r in regions) or "none"
             raise InputError(where, "label", wanted, f"one of the regions of {settings.file.name}: {names}")

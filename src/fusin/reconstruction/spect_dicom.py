@@ -35,6 +35,7 @@ _NM_RETIRED = "1.2.840.10008.5.1.4.1.1.5"
 _PLANAR = ("STATIC", "WHOLE BODY", "DYNAMIC", "GATED")
 _RECONSTRUCTED = ("RECON TOMO", "RECON GATED TOMO", "RECON")
 # A sum of neighbouring differences in the wrong byte order is some hundred times larger; counts alone never reach this.
+_RLE = "1.2.840.10008.1.2.5"
 _ROUGHER = 8.0
 
 
@@ -302,9 +303,8 @@ def _pixels(dataset: Any, where: str, log: NoticeLog) -> NDArray[np.float32]:
     bits = number_of(dataset, "BitsAllocated") or 16
     count = int(number_of(dataset, "NumberOfFrames") or 1)
     rows, columns = int(number_of(dataset, "Rows") or 0), int(number_of(dataset, "Columns") or 0)
-    native = not clean_text(str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", ""))).startswith(
-        "1.2.840.10008.1.2.4"
-    )
+    syntax = clean_text(str(getattr(getattr(dataset, "file_meta", None), "TransferSyntaxUID", "")))
+    native = not (syntax.startswith("1.2.840.10008.1.2.4") or syntax == _RLE)
     needed = count * rows * columns * int(bits) // 8
     if native and "PixelData" in dataset and len(dataset.PixelData) < needed:
         raise InputError(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.errors import InvalidValue, MissingValue, Unsupported
+from fusin.errors import InputError, InvalidValue, MissingValue, Unsupported
 from fusin.imaging.dicom_values import clean_text, parse_number
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.spect_geometry import Direction
@@ -23,6 +23,7 @@ __all__ = ["Head", "HeadGeometry", "head_geometry", "number_of", "numbers_of"]
 FloatArray = NDArray[np.float64]
 # No patient fits into less, no gantry opens wider.
 _RADII_MM = (30.0, 1000.0)
+_SAME_MM = 0.5
 _GE_XELERIS, _GE_OFFSETS = (0x0055, 0x1022), (0x0013, 0x101E)
 
 
@@ -195,9 +196,24 @@ def _angles(
         gaps = sorted(set(range(int(index[0]), int(index[-1]) + 1)) - set(index.tolist()))
         raise InvalidValue("SPECT projections", f"{where} lacks view {gaps[0] + 1} of detector {head.detector}",
                            "all views of the rotation", "VIEWS_MISSING")  # fmt: skip
+    _check_arc(rotation, count * abs(step), abs(step), where)
     start = _start(dataset, head, own, common, index, where, log)
     sign = -1.0 if word == "CW" else 1.0
     return np.asarray(start + sign * abs(step) * index, dtype=np.float64), "CW" if word == "CW" else "CC"
+
+
+def _check_arc(rotation: Any, turned: float, step: float, where: str) -> None:
+    """Refuse views that go further than the arc, or round the patient twice."""
+    arc = number_of(rotation, "ScanArc")
+    limit = 360.0 if arc is None or arc <= 0 else min(arc, 360.0)
+    if turned > limit + step:
+        says = f"states a Scan Arc (0018,1143) of {arc:g} degrees" if arc else "turns once"
+        raise InvalidValue(
+            "SPECT projections",
+            f"{where} {says} and its views of {step:g} degrees each cover {turned:g}",
+            "an Angular Step (0018,1144) that fits the number of views",
+            "ARC_EXCEEDED",
+        )
 
 
 def _start(
@@ -261,6 +277,10 @@ def _radii(
             )
         log.info("RADIUS_STATED", f"the radius of the orbit was stated as {given:g} mm", where=where, used=given)
         return np.full(count, float(given))
+    if given is not None and max(abs(float(r) - given) for r in stated) > _SAME_MM:
+        raise InputError(
+            where, "radius_mm", given, f"{min(stated):g} to {max(stated):g} mm, as the file states, or nothing"
+        )
     if len(stated) not in (1, count):
         raise InvalidValue("SPECT projections", f"{where} has {len(stated)} radial positions for {count} views of detector "
                            f"{head.detector}", "one, or one for each view", "RADIUS_MISSING")  # fmt: skip

@@ -16,7 +16,9 @@ __all__ = ["read_spect"]
 _BESIDE = ("NOT_NM", "SPECT_RECONSTRUCTED", "SPECT_PLANAR")
 
 
-def read_spect(path: Path, *, log: NoticeLog, radius_mm: float | None = None) -> SpectAcquisition:
+def read_spect(
+    path: Path, *, log: NoticeLog, radius_mm: float | None = None, zero_angle_deg: float | None = None
+) -> SpectAcquisition:
     """Read a SPECT.
 
     Parameters
@@ -24,6 +26,7 @@ def read_spect(path: Path, *, log: NoticeLog, radius_mm: float | None = None) ->
     path : DICOM file, Interfile header, or a folder of one acquisition
     log : receives notices
     radius_mm : of the orbit where the files state none
+    zero_angle_deg : where angle 0 of an Interfile header stands: 0 at the back, 90 left, 180 in front; DICOM says so itself
 
     Raises
     ------
@@ -35,7 +38,7 @@ def read_spect(path: Path, *, log: NoticeLog, radius_mm: float | None = None) ->
     if not path.exists():
         raise InputError(path.name, "file", "nothing", "a DICOM file, an Interfile header or a folder")
     if path.is_file():
-        return _one(path, log, radius_mm)
+        return _one(path, log, radius_mm, zero_angle_deg)
     files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
     usable = [p for p in files if is_dicom(p) or is_interfile(p)]
     if not usable:
@@ -44,7 +47,7 @@ def read_spect(path: Path, *, log: NoticeLog, radius_mm: float | None = None) ->
     beside: list[Unsupported] = []
     for file in usable:
         try:
-            parts.append(_one(file, log, radius_mm))
+            parts.append(_one(file, log, radius_mm, zero_angle_deg))
         except Unsupported as err:
             if err.code not in _BESIDE:
                 raise
@@ -57,7 +60,11 @@ def read_spect(path: Path, *, log: NoticeLog, radius_mm: float | None = None) ->
     return join_acquisitions(parts)
 
 
-def _one(path: Path, log: NoticeLog, radius_mm: float | None) -> SpectAcquisition:
+def _one(path: Path, log: NoticeLog, radius_mm: float | None, zero_angle_deg: float | None) -> SpectAcquisition:
     if is_interfile(path):
-        return read_interfile_projections(path, log=log, radius_mm=radius_mm)
+        return read_interfile_projections(path, log=log, radius_mm=radius_mm, zero_angle_deg=zero_angle_deg)
+    if zero_angle_deg is not None:
+        raise InputError(
+            path.name, "zero_angle_deg", zero_angle_deg, "nothing: angles of DICOM files count from the back"
+        )
     return read_nm_projections(path, log=log, radius_mm=radius_mm)

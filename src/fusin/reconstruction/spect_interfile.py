@@ -41,6 +41,11 @@ _INTEGERS = {
 }
 _FLOATS = {4: "f4", 8: "f8"}
 _ROUGHER = 8.0
+# Keys of several windows or heads may come again; a geometry of two kinds may not.
+_ONCE = frozenset(
+    {"extentofrotation", "startangle", "directionofrotation", "matrixsize[1]", "matrixsize[2]", "numberofprojections"}
+)
+_SAME_MM, _TURN = 0.5, 360.0
 
 
 def is_interfile(path: Path) -> bool:
@@ -62,6 +67,8 @@ class _Header:
         self.values: dict[str, str] = {}
         self.order: list[tuple[str, str]] = []
         for key, value in _pairs(text):
+            if key in _ONCE and self.values.get(key, value) != value:
+                raise InputError(self.where, key, f"{self.values[key][:40]} and {value[:40]}", "one value")
             self.values[key] = value
             self.order.append((key, value))
 
@@ -114,7 +121,9 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             yield _key(found.group(1)), found.group(2)
 
 
-def read_interfile_projections(path: Path, *, log: NoticeLog, radius_mm: float | None = None) -> SpectAcquisition:
+def read_interfile_projections(
+    path: Path, *, log: NoticeLog, radius_mm: float | None = None, zero_angle_deg: float | None = None
+) -> SpectAcquisition:
     """Read a header and its binary file.
 
     Parameters
@@ -122,6 +131,7 @@ def read_interfile_projections(path: Path, *, log: NoticeLog, radius_mm: float |
     path : of the header
     log : receives notices
     radius_mm : of the orbit, where the header states none
+    zero_angle_deg : where angle 0 of the header stands: 0 at the back, 90 left, 180 in front; the top of the camera without it
 
     Raises
     ------
@@ -136,6 +146,11 @@ def read_interfile_projections(path: Path, *, log: NoticeLog, radius_mm: float |
     if status.startswith("recon"):
         raise Unsupported(
             "SPECT projections", f"{where} is a reconstructed image", "acquired projections", "SPECT_RECONSTRUCTED"
+        )
+    modality = header.text("imaging modality").lower()
+    if modality and not modality.startswith(("nucmed", "nm", "spect")):
+        raise Unsupported(
+            "SPECT projections", f"{where} is of the imaging modality {modality[:40]}", "nucmed", "NOT_NM"
         )
     kind = header.text("type of data").lower()
     if kind and not kind.startswith("tomo"):
@@ -156,17 +171,12 @@ def read_interfile_projections(path: Path, *, log: NoticeLog, radius_mm: float |
     shape = (len(windows), views, rows, columns)
     counts = _counts(header, path, shape)
     duration = header.number("time per projection (sec)", "image duration (sec)", "image duration (sec) [1]")
-    log.adapted(
-        "INTERFILE_ANGLE_ASSUMED",
-        "the start angle was taken from the patient's front, rows from head to feet, and z = 0 in the "
-        "middle of the rows: the header does not say",
-        where=where,
-    )
+    zero = _zero_angle(header, zero_angle_deg, log)
     return SpectAcquisition(
         # Rows of Interfile matrices run from head to feet, as they are displayed.
         counts=np.ascontiguousarray(counts[:, :, ::-1]),
         windows=windows,
-        geometry=_geometry(header, views, rows, columns, radius_mm),
+        geometry=_geometry(header, views, rows, columns, radius_mm, zero),
         durations_s=np.full(views, duration) if duration else None,
         starts_s=np.asarray(duration * np.arange(views), dtype=np.float64) if duration else None,
         started=_started(header),
@@ -174,6 +184,28 @@ def read_interfile_projections(path: Path, *, log: NoticeLog, radius_mm: float |
         inputs=(path, _data_path(header, path)),
         name=where,
     )
+
+
+def _zero_angle(header: _Header, stated: float | None, log: NoticeLog) -> float:
+    """Where angle 0 of the header stands about the patient [degrees from the back]."""
+    orientation, rotation = (header.text(f"patient {n}").lower().replace(" ", "_") for n in ("orientation", "rotation"))
+    if orientation.startswith("feet"):
+        raise Unsupported(
+            "SPECT projections",
+            f"the patient of {header.where} lay feet first",
+            "a patient who lies head first, or the projections as DICOM, whose angles count about the patient",
+            "PATIENT_POSITION_UNSUPPORTED",
+        )
+    if stated is not None:
+        return stated
+    zero = 0.0 if rotation == "prone" else 180.0
+    log.adapted(
+        "INTERFILE_ANGLE_ASSUMED",
+        f"the start angle was taken from the top of the camera, the {'back' if zero == 0.0 else 'front'} of the patient, rows from "
+        "head to feet, and z = 0 in the middle of the rows: the header does not say; state zero_angle_deg",
+        where=header.where, used=zero,
+    )  # fmt: skip
+    return zero
 
 
 def _windows(header: _Header) -> tuple[EnergyWindow, ...]:
@@ -245,10 +277,9 @@ def _counts(header: _Header, path: Path, shape: tuple[int, ...]) -> NDArray[np.f
         stored = np.frombuffer(stream.read(needed), dtype=("<" if little else ">") + kind).reshape(shape)
     _check_order(stored, header)
     values = np.asarray(stored, dtype=np.float64)
-    if not np.isfinite(values).all() or (values < 0).any():
-        raise InputError(
-            data.name, "counts", f"{int((~(values >= 0)).sum())} bins below 0 or no numbers", "counts of 0 or more"
-        )
+    wrong = int((~(np.isfinite(values) & (values >= 0))).sum())
+    if wrong:
+        raise InputError(data.name, "counts", f"{wrong} bins below 0 or no numbers", "counts of 0 or more")
     return values.astype(np.float32)
 
 
@@ -272,12 +303,16 @@ def _check_order(stored: NDArray[np.generic], header: _Header) -> None:
                          "the order of the file: with the bytes swapped its numbers are counts")  # fmt: skip
 
 
-def _geometry(header: _Header, views: int, rows: int, columns: int, radius_mm: float | None) -> SpectGeometry:
+def _geometry(
+    header: _Header, views: int, rows: int, columns: int, radius_mm: float | None, zero_deg: float
+) -> SpectGeometry:
     direction = header.text("direction of rotation").upper()
     if direction not in ("CW", "CC", "CCW"):
         raise InputError(header.where, "direction of rotation", direction or "nothing", "CW or CCW")
     start = header.number("start angle", "first projection angle in data set")
     extent = header.needed("extent of rotation")
+    if extent > _TURN:
+        raise InputError(header.where, "extent of rotation", extent, "at most 360 degrees")
     if start is None:
         raise InputError(header.where, "start angle", "nothing", "the angle of the first projection in degrees")
     radii = header.listed("radius", "radii", "radius of rotation")
@@ -286,6 +321,10 @@ def _geometry(header: _Header, views: int, rows: int, columns: int, radius_mm: f
             raise MissingValue("SPECT projections", f"{header.where} has no radius", "radius_mm, from the axis of rotation to the "
                                "collimator face", "RADIUS_MISSING")  # fmt: skip
         radii = (radius_mm,)
+    elif radius_mm is not None and max(abs(r - radius_mm) for r in radii) > _SAME_MM:
+        raise InputError(
+            header.where, "radius_mm", radius_mm, f"{min(radii):g} to {max(radii):g} mm, as the file states, or nothing"
+        )
     if len(radii) not in (1, views) or min(radii) <= 0:
         raise InputError(
             header.where, "radius", f"{len(radii)} numbers from {min(radii):g}", f"one positive number, or {views}"
@@ -293,9 +332,9 @@ def _geometry(header: _Header, views: int, rows: int, columns: int, radius_mm: f
     sign = -1.0 if direction == "CW" else 1.0
     height = header.needed("scaling factor (mm/pixel) [2]")
     return SpectGeometry(
-        angles_deg=np.asarray(180.0 + start + sign * extent / views * np.arange(views), dtype=np.float64), radii_mm=np.array(radii),
-        pixel_mm=header.needed("scaling factor (mm/pixel) [1]"), row_mm=height, rows=rows, columns=columns,
-        direction="CW" if direction == "CW" else "CC", first_row_mm=np.array([-0.5 * (rows - 1) * height]),
+        angles_deg=np.asarray(zero_deg + start + sign * extent / views * np.arange(views), dtype=np.float64),
+        radii_mm=np.array(radii), pixel_mm=header.needed("scaling factor (mm/pixel) [1]"), row_mm=height, rows=rows,
+        columns=columns, direction="CW" if direction == "CW" else "CC", first_row_mm=np.array([-0.5 * (rows - 1) * height]),
     )  # fmt: skip
 
 
