@@ -8,13 +8,14 @@ import pytest
 
 from fusin.errors import FusinError
 from fusin.imaging.dicom_write import StudyHeader, write_ct_series
-from fusin.imaging.nifti import write_nifti
+from fusin.imaging.nifti import read_nifti, write_nifti
 from fusin.imaging.series import scan
 from fusin.imaging.suv import apply_plan, plan_suv
 from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.acquired import acquire
 from fusin.reconstruction.config import read_config
+from fusin.reconstruction.interfile_image import interfile_image, read_image
 from fusin.reconstruction.pet import PetSinogramProjector
 from fusin.reconstruction.pet_corrections import attenuation_factors
 from fusin.reconstruction.pet_geometry import CylindricalScanner, SinogramGeometry
@@ -269,3 +270,23 @@ def test_each_mistake_about_the_injection_gets_one_sentence(with_study, before, 
     with pytest.raises(FusinError, match=words) as caught:
         read_config(folder / "wrong.toml")
     assert "\n" not in str(caught.value)
+
+
+def test_a_map_that_the_command_wrote_as_interfile_corrects_like_the_nifti_one(made):
+    """The image of a reconstruction in STIR's axes is read back as map and as reference where its NIfTI twin lies."""
+    folder = made[0]
+    mu = read_nifti(folder / "mu.nii.gz", unit="/cm")
+    header, data = interfile_image(mu, data_name="mu.v")
+    (folder / "mu.hv").write_text(header)
+    (folder / "mu.v").write_bytes(data)
+    (folder / "hv.toml").write_text(CONFIG.replace("mu.nii.gz", "mu.hv").replace("iterations = 5", "iterations = 1"))
+    run = _run(folder / "hv.toml")
+    np.testing.assert_allclose(run.acquired.mu.values, mu.values, atol=1e-6)
+    assert {"mu.hv", "mu.v"} <= {p.name for p in run.acquired.inputs}
+    files = reconstruct_files(run, log=NoticeLog())
+    for name in ("image.hv", "image.v"):
+        content = files[name]
+        (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    again = read_image(folder / "image.hv", log=NoticeLog(), placement=run.acquired.placement)
+    np.testing.assert_array_equal(again.values, run.image.values)
+    assert again.grid.matches(run.image.grid, tolerance_mm=1e-6)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from fusin.errors import InputError
-from fusin.imaging.nifti import read_nifti
 from fusin.imaging.series import scan
 from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.attenuation import MU_UNIT, ct_to_mu, mu_on_grid
 from fusin.reconstruction.config import Config
+from fusin.reconstruction.interfile_image import Placement, files_of_image, read_image
 
 __all__ = ["Attenuation", "read_attenuation"]
 
-_PLAUSIBLE_PER_CM = 5.0
+_PLAUSIBLE_PER_CM, _LUNG_PER_CM = 5.0, 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,7 +29,9 @@ class Attenuation:
     sentence: str
 
 
-def read_attenuation(config: Config, grid: Grid, *, energy_kev: float | None, log: NoticeLog) -> Attenuation:
+def read_attenuation(
+    config: Config, grid: Grid, *, energy_kev: float | None, log: NoticeLog, placement: Placement | None = None
+) -> Attenuation:
     """Read the map of a configuration and put it on the grid of the image.
 
     Parameters
@@ -36,6 +40,7 @@ def read_attenuation(config: Config, grid: Grid, *, energy_kev: float | None, lo
     grid : of the image
     energy_kev : of the photons where the modality knows it
     log : receives the notices of reading and resampling
+    placement : of the scanner, for a map with an Interfile header
 
     Raises
     ------
@@ -50,15 +55,22 @@ def read_attenuation(config: Config, grid: Grid, *, energy_kev: float | None, lo
         raise InputError(fields.where, "mu_map or ct", "both" if map_path else "nothing", "one of them")
     if map_path is not None:
         if not map_path.is_file():
-            raise InputError(fields.where, "mu_map", "a folder", "a NIfTI file with coefficients in 1/cm")
-        found = read_nifti(map_path, unit=MU_UNIT, log=log)
-        highest = float(found.values.max(initial=0.0))
+            raise InputError(fields.where, "mu_map", "a folder", "a NIfTI file or an Interfile header, in 1/cm")
+        found = read_image(map_path, unit=MU_UNIT, log=log, placement=placement)
+        highest = float(np.nanmax(found.values, initial=0.0))
         if highest > _PLAUSIBLE_PER_CM:
             raise InputError(
                 map_path.name, "values", highest, "linear attenuation coefficients in 1/cm, not Hounsfield units or 1/m"
             )
-        mu = mu_on_grid(found, grid, log)
-        return Attenuation(mu=mu, inputs=(map_path,), sentence=f"Attenuation: map {map_path.name}, within the model.")
+        if highest < _LUNG_PER_CM:
+            log.warning(
+                "MU_MAP_LOW",
+                f"the highest coefficient is {highest:.3g} 1/cm, less than lung has: nearly nothing is corrected; a map in 1/mm?",
+                where=map_path.name,
+                raw=highest,
+            )
+        mu = mu_on_grid(found, grid, log, where=map_path.name)
+        return Attenuation(mu=mu, inputs=files_of_image(map_path), sentence=f"Attenuation: map {map_path.name}, within the model.")
     assert ct_path is not None
     energy = fields.number("energy_kev", above=0.0) if "energy_kev" in fields else energy_kev
     if energy is None:

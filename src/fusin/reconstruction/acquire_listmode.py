@@ -84,7 +84,8 @@ def acquire_listmode(config: Config, *, log: NoticeLog) -> Acquired:
     grid = pet_grid(
         config.fields("image"), centre_mm=geometry.centre_mm, ring_pitch_mm=scanner.ring_pitch_mm, rings=scanner.rings
     )
-    attenuation = read_attenuation(config, grid, energy_kev=ANNIHILATION_KEV, log=log)
+    placement = (geometry.position, geometry.centre_mm)
+    attenuation = read_attenuation(config, grid, energy_kev=ANNIHILATION_KEV, log=log, placement=placement)
     efficiencies, sentences, inputs = efficiencies_of(config, geometry, log)
     factors = factors_with(geometry, efficiencies, attenuation.mu, grid)
     resolution, blur = resolution_of(config)
@@ -104,7 +105,8 @@ def acquire_listmode(config: Config, *, log: NoticeLog) -> Acquired:
     )  # fmt: skip
     duration = events.duration_s if events.duration_s is not None else stated
     return acquired_pet(
-        config, grid=grid, attenuation=attenuation, normalised=efficiencies is not None, projector=projector, measured=measured,
+        config, grid=grid, attenuation=attenuation, normalised=efficiencies is not None, projector=projector,
+        measured=measured, placement=placement,
         duration_s=duration_of(config, duration, path.name), inputs=(path, header, *inputs, *additive.inputs),
         fingerprint={"events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur},
     )  # fmt: skip

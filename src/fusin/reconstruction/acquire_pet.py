@@ -59,7 +59,8 @@ def acquire_pet(config: Config, *, log: NoticeLog) -> Acquired:
     grid = pet_grid(
         config.fields("image"), centre_mm=geometry.centre_mm, ring_pitch_mm=scanner.ring_pitch_mm, rings=scanner.rings
     )
-    attenuation = read_attenuation(config, grid, energy_kev=ANNIHILATION_KEV, log=log)
+    placement = (geometry.position, geometry.centre_mm)
+    attenuation = read_attenuation(config, grid, energy_kev=ANNIHILATION_KEV, log=log, placement=placement)
     efficiencies, sentences, inputs = efficiencies_of(config, geometry, log)
     factors = factors_with(geometry, efficiencies, attenuation.mu, grid)
     resolution, blur = resolution_of(config)
@@ -72,7 +73,7 @@ def acquire_pet(config: Config, *, log: NoticeLog) -> Acquired:
         *additive.sentences,
     )
     return acquired_pet(
-        config, grid=grid, attenuation=attenuation, normalised=efficiencies is not None,
+        config, grid=grid, attenuation=attenuation, normalised=efficiencies is not None, placement=placement,
         projector=PetSinogramProjector(geometry, grid, factors=factors, resolution=resolution),
         measured=Measured(counts=prompts.values, additive=additive.values, redraw_additive=additive.redraw,
                           corrections=corrections, name=path.name),

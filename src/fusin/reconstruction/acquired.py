@@ -49,6 +49,7 @@ class Acquired:
     fingerprint : digests and settings of everything that the image depends on beside the algorithm
     methods : with their citations
     backend : that projects, and where
+    placement : how the patient lay and the middle of the scanner, for images with Interfile headers; None where nobody says
     """
 
     projector: Projector
@@ -71,6 +72,7 @@ class Acquired:
     fingerprint: Mapping[str, Any] = field(default_factory=dict)
     methods: tuple[Method, ...] = ()
     backend: str = "numba on cpu"
+    placement: tuple[str, tuple[float, float, float]] | None = None
 
 
 def digest_of(values: Any) -> str:

@@ -192,7 +192,7 @@ def read_values(header: InterfileHeader, count: int, *, said: str) -> NDArray[np
         stream.seek(offset)
         stored = np.frombuffer(stream.read(needed), dtype=kind)
     _check_order(stored, header)
-    scale = header.number("quantification units", "image scaling factor[1]", "image scaling factor") or 1.0
+    scale = _scale_of(header)
     with np.errstate(over="ignore"):
         values = stored.astype(np.float32)
     if scale != 1.0:
@@ -201,6 +201,14 @@ def read_values(header: InterfileHeader, count: int, *, said: str) -> NDArray[np
     if bad:
         raise InputError(path.name, "values", f"{bad} values below 0 or no numbers", "values of 0 or more")
     return values
+
+
+def _scale_of(header: InterfileHeader) -> float:
+    """Factor of the values: STIR writes it under both names, and where they differ its own is meant."""
+    own = header.number("image scaling factor[1]", "image scaling factor [1]", "image scaling factor")
+    if own in (None, 0.0, 1.0):
+        own = header.number("quantification units")
+    return own or 1.0
 
 
 def _check_order(stored: NDArray[Any], header: InterfileHeader) -> None:

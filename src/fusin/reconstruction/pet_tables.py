@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from fusin.reconstruction.acquire_attenuation import Attenuation
 from fusin.reconstruction.acquired import UNDECAYED, Acquired
 from fusin.reconstruction.config import Config, Fields
 from fusin.reconstruction.data import Measured, Redraw
+from fusin.reconstruction.interfile_image import Placement
 from fusin.reconstruction.pet_corrections import over_timing_bins, randoms_from_delayed, untimed
 from fusin.reconstruction.pet_events import read_events
 from fusin.reconstruction.pet_geometry import SinogramGeometry
@@ -26,7 +28,18 @@ from fusin.reconstruction.pet_scatter_estimate import estimate_scatter
 from fusin.reconstruction.projector import FloatImage, Projector
 from fusin.reconstruction.resolution import ImageResolution
 
-__all__ = ["Additive", "acquired_pet", "additive_of", "duration_of", "efficiencies_of", "pet_grid", "resolution_of"]
+__all__ = [
+    "Additive",
+    "acquired_pet",
+    "additive_of",
+    "duration_of",
+    "efficiencies_of",
+    "pet_grid",
+    "placement_of",
+    "resolution_of",
+]
+# A float32 image of 8 GB, beyond what any scanner makes.
+_MOST_VOXELS = 2**31
 
 _METHODS = (
     Method("joseph", "Line integrals by linear interpolation: Joseph PM, IEEE Trans Med Imaging 1 (1982) 192-196."),
@@ -45,7 +58,7 @@ class Additive:
 
 def acquired_pet(
     config: Config, *, projector: Projector, measured: Measured, grid: Grid, attenuation: Attenuation, duration_s: float | None,
-    normalised: bool, inputs: tuple[Path, ...], fingerprint: dict[str, Any],
+    normalised: bool, inputs: tuple[Path, ...], fingerprint: dict[str, Any], placement: Placement | None = None,
 ) -> Acquired:  # fmt: skip
     """One acquisition with its calibration, study and corrections.
 
@@ -55,6 +68,7 @@ def acquired_pet(
     projector, measured, grid, attenuation, inputs, fingerprint : see `fusin.reconstruction.acquired.Acquired`
     duration_s : of the acquisition; None where nobody says
     normalised : whether efficiencies are in the model
+    placement : of the scanner about the patient
 
     Raises
     ------
@@ -69,6 +83,7 @@ def acquired_pet(
         decay=decay or UNDECAYED, decayed_to_start=bool(decay), started=config.start, nuclide=named, duration_s=duration_s,
         header=header, terms=_terms(config, attenuation=attenuation.mu is not None, normalisation=normalised),
         inputs=(*inputs, *attenuation.inputs), fingerprint=fingerprint, methods=_METHODS,
+        placement=placement,
     )  # fmt: skip
 
 
@@ -156,6 +171,8 @@ def pet_grid(
             None if shape is None else list(shape),
             f"whole numbers: slices{cover}, rows, columns",
         )
+    if math.prod(shape) > _MOST_VOXELS:
+        raise InputError(fields.where, "shape", [int(n) for n in shape], f"at most {_MOST_VOXELS} voxels")
     sizes = fields.numbers("voxel_mm", 3)
     if sizes is None or min(sizes) <= 0:
         raise InputError(fields.where, "voxel_mm", None if sizes is None else list(sizes),

@@ -10,6 +10,7 @@ from pathlib import Path
 from fusin.errors import FusinError, StrictRefusal
 from fusin.imaging.nifti import write_nifti
 from fusin.provenance import NoticeLog
+from fusin.reconstruction.interfile_image import interfile_image
 from fusin.reconstruction.run import Run
 from fusin.report.reconstruct_dicom import missing_for_dicom, spect_dicom
 from fusin.report.reconstruct_dicom_pet import pet_dicom
@@ -29,8 +30,8 @@ def reconstruct_files(run: Run, *, log: NoticeLog, created: datetime | None = No
     Returns
     -------
     dict
-        ``image.nii.gz``, ``sd.nii.gz`` with a bootstrap, ``corrections.json``; where the acquisition says enough, ``image.dcm``
-        of a SPECT, or the slices of a PET as ``dicom/...``.
+        ``image.nii.gz``, ``sd.nii.gz`` with a bootstrap, ``corrections.json``; of a PET ``image.hv`` and ``image.v``; where the
+        acquisition says enough, ``image.dcm`` of a SPECT, or the slices of a PET as ``dicom/...``.
     """
     volumes = {"image.nii.gz": run.image}
     if run.sd is not None:
@@ -40,6 +41,10 @@ def reconstruct_files(run: Run, *, log: NoticeLog, created: datetime | None = No
         for name, volume in volumes.items():
             found[name] = write_nifti(Path(folder) / name, volume).read_bytes()
         found |= _dicom(run, Path(folder), created, log)
+    if run.config.modality == "pet":
+        found["image.hv"], found["image.v"] = interfile_image(
+            run.image, data_name="image.v", placement=run.acquired.placement
+        )
     found["corrections.json"] = _sidecar(run)
     return found
 
