@@ -57,9 +57,13 @@ def ct_to_mu(
     note_ct(ct, log)
     values = np.empty(ct.shape, dtype=np.float32)
     for number, plane in enumerate(ct.values):
-        values[number] = line.mu_per_cm(plane)
+        values[number] = line.signed_per_cm(plane)
     mu = Volume(values=values, grid=ct.grid, unit=MU_UNIT)
-    return mu if grid is None else mu_on_grid(mu, grid, log)
+    if grid is not None:
+        mu.grid.require_frame(grid, "attenuation map")
+        mu = _averaged(mu, grid, log, "attenuation map")
+    # Cut off before the mean, the noise of air would add up along a ray.
+    return Volume(values=np.maximum(mu.values, np.float32(0.0)), grid=mu.grid, unit=MU_UNIT)
 
 
 def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog, *, where: str = "attenuation map") -> Volume:
@@ -92,6 +96,10 @@ def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog, *, where: str = "attenuat
     if mu.values.size and mu.values.min() < 0:
         raise InputError(where, "values", float(mu.values.min()), "coefficients of 0 or more, in 1/cm")
     mu.grid.require_frame(grid, where)
+    return _averaged(mu, grid, log, where)
+
+
+def _averaged(mu: Volume, grid: Grid, log: NoticeLog, where: str) -> Volume:
     if mu.grid.matches(grid):
         return mu
     _note_coverage(mu, grid, log, where)

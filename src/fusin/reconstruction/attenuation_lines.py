@@ -32,6 +32,7 @@ __all__ = ["HounsfieldLine", "hounsfield_line", "mass_attenuation_cm2_g", "publi
 WHERE = "CT attenuation"
 ASSUMED_KVP = 120.0
 _SAME_KEV, _SAME_KVP = 1.0, 0.5
+_AIR_HU, _LOWEST_HU = -1000.0, -1024.0
 _LUNG_HU, _LUNG_TOLERANCE = -800.0, 0.1
 
 
@@ -62,10 +63,20 @@ class HounsfieldLine:
 
     def mu_per_cm(self, hu: ArrayLike) -> NDArray[np.float32]:
         """Linear attenuation coefficients [1/cm] of Hounsfield numbers; what the low line puts below 0 is air and gets 0."""
+        return np.maximum(self.signed_per_cm(hu), np.float32(0.0))
+
+    def signed_per_cm(self, hu: ArrayLike) -> NDArray[np.float32]:
+        """As `mu_per_cm`, but noise of air below -1000 HU stays below 0, so that the mean over many voxels of air is 0.
+
+        Numbers below -1024 are what a field of view is filled up with, and count as air.
+        """
         values = np.asarray(hu, dtype=np.float32)
         low = np.float32(self.a1) + np.float32(self.b1) * values
-        high = np.float32(self.a2) + np.float32(self.b2) * values
-        return np.maximum(np.where(values > self.break_hu, high, low), np.float32(0.0))
+        below = np.where(values < _LOWEST_HU, np.float32(0.0), np.float32(self.b1) * (values - np.float32(_AIR_HU)))
+        low = np.where(low > 0.0, low, np.minimum(below, np.float32(0.0)))
+        return np.asarray(
+            np.where(values > self.break_hu, np.float32(self.a2) + np.float32(self.b2) * values, low), dtype=np.float32
+        )
 
     def words(self) -> str:
         """Return a sentence part for reports."""
