@@ -234,3 +234,22 @@ def test_damaged_headers_never_end_in_a_traceback(tmp_path, data):
     except FusinError:
         found = 280.0
     assert found == 280.0
+
+
+@pytest.mark.parametrize("made", ["attenuation", "Scatter, decay", "{randoms}", "normalisation"])
+def test_counts_that_were_corrected_before_are_refused(tmp_path, made):
+    header = STIR_HEADER.replace("{{None}}", "{{" + made.strip("{}") + "}}")
+    with pytest.raises(Unsupported, match="corrected already"):
+        read(stir_file(tmp_path, np.ones(280), header=header))
+
+
+def test_positive_timing_bins_of_stir_lie_nearer_to_the_first_crystal(tmp_path):
+    """UCL/STIR, ProjMatrixByBin.cxx: the place along a line is counted from its middle towards the first point."""
+    geometry = GEOMETRIES["time of flight"]
+    values = np.zeros(geometry.data_shape, np.float32)
+    values[:, 2] = 1.0
+    header, binary = write_sinogram(tmp_path / "a.hs", geometry, values)
+    stored = np.fromfile(binary, "<f4").reshape(3, -1)
+    assert stored.sum(axis=1).tolist() == [values.sum(), 0.0, 0.0]
+    assert geometry.tof.edges_mm[2] > 0
+    np.testing.assert_array_equal(read(header).values, values)

@@ -1,12 +1,13 @@
 """PET sinograms with Interfile headers as STIR, SIRF and vendors' converters write them, read and written.
 
-What is read is turned into patient coordinates by how the patient lay (:mod:`fusin.reconstruction.pet_position`). Positive timing
-bins are taken to lie nearer to the second crystal.
+What is read is turned into patient coordinates by how the patient lay (:mod:`fusin.reconstruction.pet_position`). Timing bins of a
+file are turned too: its positive ones lie nearer to the first crystal.
 
 References
 ----------
 Thielemans K et al., Phys Med Biol 2012;57:867 (STIR) · UCL/STIR, examples/samples/PET_Interfile_header.hs and
-PET_TOF_Interfile_header_Signa_PETMR.hs.
+PET_TOF_Interfile_header_Signa_PETMR.hs; UCL/STIR,
+src/recon_buildblock/ProjMatrixByBin.cxx (sign of the timing bins).
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def read_sinogram(
     InputError
         For keys that are missing or contradict each other, a missing or truncated binary file, negative values, a wrong byte order.
     Unsupported
-        For arc-corrected data and scanners that are no cylinder or ring of flat blocks.
+        For counts that were corrected already, and scanners that are no cylinder or ring of flat blocks.
     """
     header = InterfileHeader(path)
     filed, axes = _described(header)
@@ -111,6 +112,9 @@ def _placed(
     header: InterfileHeader, filed: SinogramGeometry, position: str, centre_mm: tuple[float, float, float] | None, log: NoticeLog
 ) -> SinogramGeometry:  # fmt: skip
     way = position_of(header, position, log)
+    if filed.bin_mm is not None:
+        log.adapted("SINOGRAM_ARC_CORRECTED", f"the data are arc corrected, to bins of {filed.bin_mm:.4g} mm: resampled counts are not "
+                    "independent, so that noise and intervals come out too small", where=header.where, used=filed.bin_mm)  # fmt: skip
     if centre_mm is None:
         log.info("SCANNER_MIDDLE_ASSUMED", "the middle of the scanner was taken as the origin of the patient coordinates",
                  where=header.where, used=[0.0, 0.0, 0.0])  # fmt: skip
@@ -129,11 +133,15 @@ def _described(header: InterfileHeader) -> tuple[SinogramGeometry, tuple[str, ..
     if kind and not kind.startswith(("pet", "pt")):
         raise InputError(header.where, "type of data", kind[:40], "PET")
     corrections = header.text("applied corrections").lower()
-    if "arc correction" in corrections.replace("_", " ") or "arccorrected" in corrections.replace("_", "").replace(
-        " ", ""
-    ):
-        raise Unsupported("a PET reconstruction", f"{header.where} holds arc-corrected data", "data as they were detected",
-                          "SINOGRAM_ARC_CORRECTED")  # fmt: skip
+    arc_corrected = "arccorrect" in corrections.replace("_", "").replace(" ", "")
+    made = sorted(w for w in ("attenuation", "scatter", "random", "normali") if w in corrections)
+    if made:
+        raise Unsupported(
+            "a PET reconstruction",
+            f"the data of {header.where} are corrected already: {corrections.strip('{} ')[:60]}",
+            "counts as they were detected, with the corrections in the model",
+            "SINOGRAM_CORRECTED",
+        )
     axes, sizes = _axes(header)
     segments = _segments(header, sizes)
     scanner = _scanner(header)
@@ -144,7 +152,12 @@ def _described(header: InterfileHeader) -> tuple[SinogramGeometry, tuple[str, ..
             header.where, "matrix size of view", views, f"a divisor of {half}, half of the {scanner.crystals} crystals"
         )
     geometry = SinogramGeometry(
-        scanner=scanner, bins=bins, segments=segments, mashing=half // views, tof=_tof(header, sizes)
+        scanner=scanner,
+        bins=bins,
+        segments=segments,
+        mashing=half // views,
+        tof=_tof(header, sizes),
+        bin_mm=_bin_mm(header) if arc_corrected else None,
     )
     planes = header.wholes(f"matrix size [{axes.index(_AXIAL) + 1}]")
     if planes != geometry.planes_of_segment:
@@ -175,6 +188,12 @@ def _axes(header: InterfileHeader) -> tuple[tuple[str, ...], dict[str, int]]:
         raise InputError(header.where, "matrix axis label", names, "tangential coordinate first, then view and axial coordinate in "
                          "either order, then segment, then timing positions")  # fmt: skip
     return tuple(names), sizes
+
+
+def _bin_mm(header: InterfileHeader) -> float:
+    """Width of arc-corrected bins."""
+    names = ("effective central bin size (cm)", "default bin size (cm)")
+    return _MM_PER_CM * header.positive(*names)
 
 
 def _segments(header: InterfileHeader, sizes: dict[str, int]) -> tuple[Segment, ...]:
@@ -242,7 +261,8 @@ def _sorted(stored: FloatImage, geometry: SinogramGeometry, axes: tuple[str, ...
     """Values of the file in the order of the geometry."""
     timing = 1 if geometry.tof is None else geometry.tof.count
     out = np.empty((geometry.views, timing, geometry.bins, geometry.planes), np.float32)
-    blocks = stored.reshape(timing, -1)
+    # STIR's positive timing bins lie nearer to the first crystal, ours to the second.
+    blocks = stored.reshape(timing, -1)[::-1]
     first = 0
     for where, planes in zip(geometry.segment_slices(), geometry.planes_of_segment, strict=True):
         size = planes * geometry.views * geometry.bins
@@ -287,7 +307,9 @@ def write_sinogram(
     stored = turned(values, geometry, filed) if from_head(geometry) else values
     held = np.asarray(stored, dtype="<f4").reshape(geometry.views, timing, geometry.bins, geometry.planes)
     parts = [
-        held[:, t, :, where].transpose(0, 2, 1).tobytes() for t in range(timing) for where in filed.segment_slices()
+        held[:, t, :, where].transpose(0, 2, 1).tobytes()
+        for t in reversed(range(timing))
+        for where in filed.segment_slices()
     ]
     binary = path.with_suffix(".s")
     write_bytes_atomically(binary, b"".join(parts))
@@ -313,7 +335,7 @@ def _header_lines(
         "!GENERAL IMAGE DATA :=",
         "!type of data := PET", *position,
         "imagedata byte order := LITTLEENDIAN", "!PET STUDY (General) :=", f"!PET data type := {kind}",
-        "applied corrections := {None}", "!number format := float", "!number of bytes per pixel := 4",
+        f"applied corrections := {{{'None' if geometry.bin_mm is None else 'arc correction'}}}", "!number format := float", "!number of bytes per pixel := 4",
         f"number of dimensions := {4 if tof is None else 5}",
     ]  # fmt: skip
     if tof is not None:
@@ -331,6 +353,8 @@ def _header_lines(
         f"maximum ring difference per segment := {braces(s.high for s in geometry.segments)}",
         *_scanner_lines(geometry), "number of time frames := 1",
     ]  # fmt: skip
+    if geometry.bin_mm is not None:
+        lines.append(f"effective central bin size (cm) := {geometry.bin_mm / _MM_PER_CM!r}")
     if duration_s is not None:
         lines.append(f"image duration (sec)[1] := {duration_s!r}")
     return [*lines, "!END OF INTERFILE :=", ""]
