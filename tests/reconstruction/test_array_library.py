@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from array_problems import library
 
-from fusin.errors import InputError
+from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 from fusin.reconstruction import array_library
 from fusin.reconstruction.array_gather import GatherMatrix
@@ -99,6 +99,19 @@ def test_a_device_that_is_not_there_is_refused_in_one_sentence(monkeypatch, name
         open_library(name, device, log=NoticeLog(), where="c.toml, algorithm")
     assert str(caught.value).startswith("c.toml, algorithm: ")
     assert str(caught.value).count("\n") == 0
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch names it."""
+
+
+def test_a_device_without_enough_memory_is_named_and_other_errors_pass():
+    lib = library("numpy")
+    with pytest.raises(NotComputable, match="not enough memory") as caught, lib.within_memory():
+        raise OutOfMemoryError("CUDA out of memory")
+    assert caught.value.code == "DEVICE_MEMORY"
+    with pytest.raises(RuntimeError, match="another reason"), lib.within_memory():
+        raise RuntimeError("another reason")
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch"])

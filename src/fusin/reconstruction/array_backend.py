@@ -43,6 +43,8 @@ def on_arrays(acquired: Acquired, library: ArrayLibrary, config: Config) -> Acqu
     ------
     InputError
         For a projector that no other backend has: list mode, or rings without a common pitch.
+    NotComputable
+        Where the device has not enough memory.
     """
     measured = acquired.measured
     sentence = f"Backend: {library.words}, single precision."
@@ -54,12 +56,13 @@ def on_arrays(acquired: Acquired, library: ArrayLibrary, config: Config) -> Acqu
 
 def _moved(projector: Projector, library: ArrayLibrary, config: Config) -> Projector:
     where = f"{config.path.name}, algorithm"
-    if isinstance(projector, SpectProjector):
-        return ArraySpectProjector(projector, library)
-    if isinstance(projector, PetSinogramProjector):
-        return ArrayPetSinogramProjector(projector, library, where=where)
-    if isinstance(projector, MatrixProjector):
-        return ArrayMatrixProjector(projector, to_device=library.put, to_host=library.get)
+    with library.within_memory():
+        if isinstance(projector, SpectProjector):
+            return ArraySpectProjector(projector, library)
+        if isinstance(projector, PetSinogramProjector):
+            return ArrayPetSinogramProjector(projector, library, where=where)
+        if isinstance(projector, MatrixProjector):
+            return ArrayMatrixProjector(projector, to_device=library.put, to_host=library.get)
     raise InputError(
         where, "backend", f"{library.name} with list mode", "backend numba, which walks the lines of single events"
     )

@@ -7,7 +7,8 @@ is not left to chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -16,7 +17,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.errors import InputError
+from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 
 __all__ = ["LIBRARIES", "ArrayLibrary", "LibraryName", "open_library"]
@@ -62,6 +63,25 @@ class ArrayLibrary:
         """Name, version and device for sentences."""
         place = "the CPU" if self.device == "cpu" else self.device
         return f"{_SHOWN[self.name]} {self.version} on {place}"
+
+    @contextmanager
+    def within_memory(self) -> Iterator[None]:
+        """Say in one sentence that the device has not enough memory.
+
+        Raises
+        ------
+        NotComputable
+            ``DEVICE_MEMORY`` where the library says so.
+        """
+        try:
+            yield
+        except (RuntimeError, MemoryError) as err:
+            if type(err).__name__ != "OutOfMemoryError":
+                raise
+            raise NotComputable(
+                "the projection", f"{self.words} has not enough memory", "a smaller image, a larger device, or backend numba",
+                "DEVICE_MEMORY",
+            ) from err  # fmt: skip
 
     def put(self, values: NDArray[Any]) -> Any:
         """Copy an array of NumPy to the device; its type stays."""

@@ -108,9 +108,15 @@ class ArrayPetSinogramProjector:
         ------
         InputError
             For an image of another shape or a view that does not exist.
+        NotComputable
+            Where the device has not enough memory.
         """
         chosen = chosen_views(views, self.data_shape[0], WHERE)
         require_shape(WHERE, "image", image, self.image_shape)
+        with self.library.within_memory():
+            return self._forward(image, chosen)
+
+    def _forward(self, image: FloatImage, chosen: Views) -> FloatImage:
         values = self._blurred(self.library.put(np.asarray(image, dtype=np.float32)))
         slices, rows, columns = self.image_shape
         pixels = self.library.empty((rows * columns, slices + 2))
@@ -136,9 +142,15 @@ class ArrayPetSinogramProjector:
         ------
         InputError
             For data of another shape or a view that does not exist.
+        NotComputable
+            Where the device has not enough memory.
         """
         chosen = chosen_views(views, self.data_shape[0], WHERE)
         require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
+        with self.library.within_memory():
+            return self._back(data, chosen)
+
+    def _back(self, data: FloatImage, chosen: Views) -> FloatImage:
         values = self.library.put(np.asarray(data, dtype=np.float32))
         if self._factors is not None:
             values = values * self._of_views(self._factors, chosen)

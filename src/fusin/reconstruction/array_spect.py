@@ -68,9 +68,15 @@ class ArraySpectProjector:
         ------
         InputError
             For an image of another shape or a view that does not exist.
+        NotComputable
+            Where the device has not enough memory.
         """
         chosen = chosen_views(views, self.data_shape[0], WHERE)
         require_shape(WHERE, "image", image, self.image_shape)
+        with self.library.within_memory():
+            return self._forward(image, chosen)
+
+    def _forward(self, image: FloatImage, chosen: Views) -> FloatImage:
         pixels = self._to_device(np.asarray(image, dtype=self._type))
         out = self.library.zeros((chosen.size, *self.data_shape[1:]), self._type)
         for places, part, slices in self._parts(chosen):
@@ -96,9 +102,15 @@ class ArraySpectProjector:
         ------
         InputError
             For data of another shape or a view that does not exist.
+        NotComputable
+            Where the device has not enough memory.
         """
         chosen = chosen_views(views, self.data_shape[0], WHERE)
         require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
+        with self.library.within_memory():
+            return self._back(data, chosen)
+
+    def _back(self, data: FloatImage, chosen: Views) -> FloatImage:
         counts = self.library.put(np.asarray(data, dtype=self._type))
         slices_all, rows, columns = self.image_shape
         pixels = self.library.zeros((rows * columns, slices_all), self._type)
