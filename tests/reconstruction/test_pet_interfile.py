@@ -190,9 +190,7 @@ def test_each_fault_of_a_header_gets_one_sentence(tmp_path, old, new, said):
     assert "\n" not in str(caught.value)
 
 
-def test_arc_corrected_data_and_free_scanners_are_refused(tmp_path):
-    with pytest.raises(Unsupported, match="arc-corrected"):
-        read(stir_file(tmp_path, np.ones(280), header=STIR_HEADER.replace("{{None}}", "{{arc correction}}")))
+def test_free_scanners_are_refused(tmp_path):
     free = STIR_HEADER.replace("Energy resolution", "Scanner geometry := Generic\nEnergy resolution")
     with pytest.raises(Unsupported, match="generic"):
         read(stir_file(tmp_path, np.ones(280), header=free))

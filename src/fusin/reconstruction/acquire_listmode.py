@@ -108,7 +108,8 @@ def acquire_listmode(config: Config, *, log: NoticeLog) -> Acquired:
         config, grid=grid, attenuation=attenuation, normalised=efficiencies is not None, projector=projector,
         measured=measured, placement=placement,
         duration_s=duration_of(config, duration, path.name), inputs=(path, header, *inputs, *additive.inputs),
-        fingerprint={"events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur},
+        fingerprint={"events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur,
+                     "lines": _digest(geometry.ends_mm, scanner.rings_z_mm)},
     )  # fmt: skip
 
 

@@ -78,7 +78,8 @@ def acquire_pet(config: Config, *, log: NoticeLog) -> Acquired:
         measured=Measured(counts=prompts.values, additive=additive.values, redraw_additive=additive.redraw,
                           corrections=corrections, name=path.name),
         duration_s=duration_of(config, prompts.duration_s, path.name), inputs=(*prompts.inputs, *inputs, *additive.inputs),
-        fingerprint={"factors": digest_of(factors), "resolution": blur, "sinogram": list(geometry.data_shape)},
+        fingerprint={"factors": digest_of(factors), "resolution": blur, "sinogram": list(geometry.data_shape),
+                     "lines": digest_of(geometry.ends_mm) + digest_of(scanner.rings_z_mm)},
     )  # fmt: skip
 
 

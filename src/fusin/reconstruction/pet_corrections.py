@@ -18,6 +18,8 @@ Casey M, Hoffman E, J Comput Assist Tomogr 1986;10:845 (variance reduction) · P
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -48,8 +50,7 @@ _LARGEST_MU_PER_CM = 5.0
 
 def untimed(geometry: SinogramGeometry) -> SinogramGeometry:
     """Return the same sinogram without time of flight."""
-    return SinogramGeometry(scanner=geometry.scanner, bins=geometry.bins, segments=geometry.segments,
-                            mashing=geometry.mashing, centre_mm=geometry.centre_mm)  # fmt: skip
+    return replace(geometry, tof=None)
 
 
 def timing_covers(geometry: SinogramGeometry, grid: Grid) -> bool:

@@ -6,8 +6,10 @@ v and bin t of a sinogram are the line between the crystals::
 
     first = (v + floor(t / 2)) mod N,   second = (v - floor((t + 1) / 2) + N / 2) mod N,    t = -(bins // 2) ...
 
-so that neighbouring bins interleave two angles and ``t = 0`` passes the axis. A plane of a sinogram holds the pairs of rings
-(r1, r2), of the first and second crystal, with one sum and a ring difference ``r2 - r1`` within its segment.
+so that neighbouring bins interleave two angles and ``t = 0`` passes the axis. Arc-corrected bins have one width instead: they are
+the lines at the distance ``t bin_mm`` from the axis in the direction of their view, whose ends lie between crystals. A plane of a
+sinogram holds the pairs of rings (r1, r2), of the first and second crystal, with one sum and a ring difference ``r2 - r1`` within
+its segment.
 
 References
 ----------
@@ -24,7 +26,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fusin.errors import InputError
+from fusin.errors import InputError, Unsupported
 from fusin.imaging.volume import Grid
 
 __all__ = ["CylindricalScanner", "Segment", "SinogramGeometry", "TofBins", "span_segments"]
@@ -130,7 +132,7 @@ class CylindricalScanner:
     def outwards(self, angle: FloatArray) -> FloatArray:
         """Return the direction from the axis (x, y) at angles in the sense of the crystals, tilt included [radians]."""
         sine = -np.sin(angle) if self.mirrored else np.sin(angle)
-        return np.asarray(np.stack([sine, -np.cos(angle)], axis=1), dtype=np.float64)
+        return np.asarray(np.stack([sine, -np.cos(angle)], axis=-1), dtype=np.float64)
 
     @cached_property
     def rings_z_mm(self) -> FloatArray:
@@ -239,12 +241,14 @@ class SinogramGeometry:
     mashing : neighbouring views that were added
     tof : bins of the time of flight; None without
     centre_mm : middle of the scanner in image coordinates
+    bin_mm : distance of the bins of arc-corrected data; None for bins that are pairs of crystals
     position : how the patient lay, where the geometry comes from a file; see `fusin.reconstruction.pet_position`
 
     Raises
     ------
     InputError
-        For more bins than lines, segments that overlap or leave the scanner, views that mashing does not divide.
+        For more bins than lines, segments that overlap or leave the scanner, views that mashing does not divide, and bins of one
+        width that reach beyond a ring or belong to flat blocks.
     """
 
     scanner: CylindricalScanner
@@ -254,10 +258,17 @@ class SinogramGeometry:
     tof: TofBins | None = None
     centre_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     position: str = ""
+    bin_mm: float | None = None
 
     def __post_init__(self) -> None:
         half = self.scanner.crystals // 2
-        _whole(SINOGRAM, "bins", self.bins, 1, self.scanner.crystals - 1)
+        _whole(SINOGRAM, "bins", self.bins, 1, self.scanner.crystals - 1 if self.bin_mm is None else _MOST_CRYSTALS)
+        if self.bin_mm is not None:
+            _positive(SINOGRAM, "bin_mm", self.bin_mm)
+            reach = self.bins // 2 * self.bin_mm
+            if self.scanner.blocks or reach >= self.scanner.radius_mm:
+                raise InputError(SINOGRAM, "bin_mm", self.bin_mm, f"crystals on a circle of {self.scanner.radius_mm:g} mm, the "
+                                 f"{self.bins} bins within")  # fmt: skip
         _whole(SINOGRAM, "mashing", self.mashing, 1, half)
         if half % self.mashing:
             raise InputError(SINOGRAM, "mashing", self.mashing, f"a divisor of the {half} views")
@@ -320,7 +331,16 @@ class SinogramGeometry:
 
     @cached_property
     def crystal_pairs(self) -> IntArray:
-        """(views, bins, mashing, 2) first and second crystal of the lines of each bin."""
+        """(views, bins, mashing, 2) first and second crystal of the lines of each bin.
+
+        Raises
+        ------
+        Unsupported
+            For arc-corrected bins.
+        """
+        if self.bin_mm is not None:
+            raise Unsupported("finding the crystals of bins", "the sinogram is arc corrected: its bins are no pairs of crystals",
+                              "data as detected, or randoms and efficiencies as sinograms", "BINS_WITHOUT_CRYSTALS")  # fmt: skip
         n = self.scanner.crystals
         view = np.arange(n // 2).reshape(self.views, 1, self.mashing)
         t = (np.arange(self.bins) - self.bins // 2)[None, :, None]
@@ -328,8 +348,23 @@ class SinogramGeometry:
         return pairs.astype(np.intp)
 
     @cached_property
+    def crystals_at_ends(self) -> FloatArray:
+        """(views, bins, 2) crystal at both ends of a line, the middle one of mashed views; a fraction for arc-corrected bins."""
+        if self.bin_mm is None:
+            return np.asarray(self.crystal_pairs[:, :, self.mashing // 2], dtype=np.float64)
+        step = 2.0 * np.pi / self.scanner.crystals
+        view = (np.deg2rad(self.view_angles_deg - self.scanner.tilt_deg) / step)[:, None]
+        aside = np.arcsin((np.arange(self.bins) - self.bins // 2) * self.bin_mm / self.scanner.radius_mm)[None] / step
+        return np.stack([view + aside, view - aside + self.scanner.crystals / 2], axis=-1)
+
+    @cached_property
     def ends_mm(self) -> FloatArray:
         """(views, bins, 2, 2) x and y of the first and the second end of each line."""
+        if self.bin_mm is not None:
+            step = 2.0 * np.pi / self.scanner.crystals
+            angle = self.crystals_at_ends * step + np.deg2rad(self.scanner.tilt_deg)
+            places = self.scanner.radius_mm * self.scanner.outwards(angle) + np.array(self.centre_mm[:2])
+            return np.asarray(places, dtype=np.float64)
         ends = self.scanner.crystals_xy_mm[self.crystal_pairs].mean(axis=2)
         return np.asarray(ends + np.array(self.centre_mm[:2]), dtype=np.float64)
 

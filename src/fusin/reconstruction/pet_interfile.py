@@ -113,8 +113,8 @@ def _placed(
 ) -> SinogramGeometry:  # fmt: skip
     way = position_of(header, position, log)
     if filed.bin_mm is not None:
-        log.adapted("SINOGRAM_ARC_CORRECTED", f"the data are arc corrected, to bins of {filed.bin_mm:.4g} mm: resampled counts are not "
-                    "independent, so that noise and intervals come out too small", where=header.where, used=filed.bin_mm)  # fmt: skip
+        log.adapted("SINOGRAM_ARC_CORRECTED", f"the data are arc corrected, to bins of {filed.bin_mm:.4g} mm: resampled counts are "
+                    "not independent, so that intervals come out too narrow", where=header.where, used=filed.bin_mm)  # fmt: skip
     if centre_mm is None:
         log.info("SCANNER_MIDDLE_ASSUMED", "the middle of the scanner was taken as the origin of the patient coordinates",
                  where=header.where, used=[0.0, 0.0, 0.0])  # fmt: skip
@@ -335,7 +335,8 @@ def _header_lines(
         "!GENERAL IMAGE DATA :=",
         "!type of data := PET", *position,
         "imagedata byte order := LITTLEENDIAN", "!PET STUDY (General) :=", f"!PET data type := {kind}",
-        f"applied corrections := {{{'None' if geometry.bin_mm is None else 'arc correction'}}}", "!number format := float", "!number of bytes per pixel := 4",
+        f"applied corrections := {braces(['None' if geometry.bin_mm is None else 'arc correction'])}",
+        "!number format := float", "!number of bytes per pixel := 4",
         f"number of dimensions := {4 if tof is None else 5}",
     ]  # fmt: skip
     if tof is not None:

@@ -271,8 +271,12 @@ def _in_bins(geometry: SinogramGeometry, sums: FloatArray, z: FloatArray) -> Flo
     ends = [0.5 * (lines.sums + sign * lines.differences)[order] for sign in (-1, 1)]
     places_z = np.stack([np.interp(e, np.arange(scanner.rings), scanner.rings_z_mm) for e in ends], axis=1)
     along = np.interp(places_z, z, np.arange(z.size)) if z.size > 1 else np.zeros_like(places_z)
-    pairs = geometry.crystal_pairs.reshape(-1, geometry.mashing, 2)[:, geometry.mashing // 2]
-    across = scanner.crystals_xy_mm[pairs]
+    pairs = geometry.crystals_at_ends.reshape(-1, 2)
+    across = (
+        geometry.ends_mm.reshape(-1, 2, 2)
+        if geometry.bin_mm is not None
+        else scanner.crystals_xy_mm[pairs.astype(np.intp)]
+    )
     out = np.empty((len(pairs), geometry.planes), np.float32)
     interpolate_pairs(
         sums, pairs * (sums.shape[0] / scanner.crystals), along, ((across[:, 1] - across[:, 0]) ** 2).sum(axis=1),
