@@ -24,7 +24,14 @@ def small_cameras(monkeypatch):
         ("_COLUMNS", 37),
     ):
         monkeypatch.setattr(from_counts_pet, name, value)
-    for name, value in (("_VIEWS", 24), ("_PIXEL_MM", 12.0), ("_BINS", 36), ("_ROWS", 32), ("_VIEW_S", 50.0)):
+    for name, value in (
+        ("_VIEWS", 16),
+        ("_PIXEL_MM", 12.0),
+        ("_BINS", 36),
+        ("_ROWS", 32),
+        ("_VIEW_S", 75.0),
+        ("_MESH", 1),
+    ):
         monkeypatch.setattr(from_counts_spect, name, value)
 
 
@@ -45,6 +52,10 @@ def test_counts_become_a_reading_and_doses(small_cameras, tmp_path):
     assert abs(regions["liver"]["off_percent"]) < 15
     for row in regions.values():
         assert row["tia_mbq_h_low"] < row["tia_mbq_h"] < row["tia_mbq_h_high"]
+        assert 0.0 < row["recovery_u"] < row["recovery"] < 1.1
+    spheres = found.output.document["spheres"]
+    assert [s["diameter_mm"] for s in spheres] == [16, 18, 20, 24, 28, 34, 40, 48, 56, 66]
+    assert spheres[0]["recovery"] < spheres[-1]["recovery"] < 1.0
     # Volume times concentration times the half-life over ln 2.
     truth = json.loads((tmp_path / "truth.json").read_text())
     liver = truth["pet"]["regions"]["liver"]["volume_ml"] * 1.28 * 7400e3 / 78 * 1e-6
@@ -54,6 +65,8 @@ def test_counts_become_a_reading_and_doses(small_cameras, tmp_path):
         "report.html",
         "pet/report.html",
         "therapy/projections_24h.dcm",
+        "therapy/projections_spheres.dcm",
+        "therapy/spect_spheres.toml",
         "therapy/spect_24h.toml",
         "therapy/study.toml",
     ):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fusin.dosimetry.image_dose import ImageDose
 from fusin.files import write_bytes_atomically
@@ -19,7 +19,10 @@ from fusin.report.table_text import shown_columns
 from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
 
-__all__ = ["READING_COLUMNS", "TIA_COLUMNS", "FromCounts", "run_from_counts"]
+if TYPE_CHECKING:
+    from fusin.report.from_counts_spect import CountedTherapy
+
+__all__ = ["READING_COLUMNS", "SPHERE_COLUMNS", "TIA_COLUMNS", "FromCounts", "run_from_counts"]
 
 READING_COLUMNS = (
     Column("lesion", "string", "planted lesion"),
@@ -36,13 +39,22 @@ TIA_COLUMNS = (
     Column("tia_mbq_h_high", "float64", "upper limit of `tia_mbq_h`"),
     Column("true_tia_mbq_h", "float64", "what was planted"),
     Column("off_percent", "float64", "the first against the truth"),
+    Column("recovery", "float64", "what the mean of the region was divided by"),
+    Column("recovery_u", "float64", "its standard uncertainty"),
     Column("dose_gy", "float64", "self-dose"),
     Column("dose_gy_low", "float64", "lower limit of `dose_gy`"),
     Column("dose_gy_high", "float64", "upper limit of `dose_gy`"),
 )
+SPHERE_COLUMNS = (
+    Column("diameter_mm", "float64", "of the sphere"),
+    Column("volume_ml", "float64", "of the sphere"),
+    Column("recovery", "float64", "measured contrast over the true one"),
+    Column("fitted", "float64", "1 - c / d with the mean layer c of all spheres"),
+)
 _HEADINGS = {
     "diameter_mm": "diameter [mm]", "true_suv": "true SUV", "suv_max": "SUVmax", "suv_mean": "SUVmean", "tia_mbq_h": "TIA [MBq h]",
-    "true_tia_mbq_h": "true", "off_percent": "off by [%]", "dose_gy": "dose [Gy]",
+    "true_tia_mbq_h": "true", "off_percent": "off by [%]", "dose_gy": "dose [Gy]", "recovery": "recovery", "recovery_u": "its u",
+    "volume_ml": "volume [mL]", "fitted": "of the layer",
 }  # fmt: skip
 _PET_TEXT = (
     "The coincidences come from lines across the faces of the crystals through solids, with scatter and randoms; the "
@@ -52,8 +64,11 @@ _PET_TEXT = (
 _SPECT_TEXT = (
     "The projections of three days come from lines through solids with a Gaussian response of each slab; the reconstruction turns "
     "voxels. Scatter is estimated from two windows beside the photopeak, attenuation from the CT.",
-    "Recovery coefficients are those of a Gaussian blur of the planted activity, with 8 % uncertainty; a site measures them with a "
-    "phantom.",
+    "Recovery coefficients come from ten spheres of another phantom, counted by the same camera in the same run and reconstructed "
+    "with the same settings. What a blur takes is a layer at the surface, c / d of a sphere; a region takes that of the sphere "
+    "that a Gaussian would blur as much as its outline, and what shines into it from around it is taken from a shell of the image "
+    "of the first day. Nothing of what was planted in the patient enters; the interval holds how far single spheres lie from the "
+    "layer.",
 )
 
 
@@ -98,12 +113,14 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
     folder.mkdir(parents=True, exist_ok=True)
     scan, log = datetime(2026, 3, 2, 11, 0), NoticeLog()
     reading, patient = count_and_read(folder / "pet", scan_start=scan, seed=seed, log=log, progress=progress)
-    doses, truth = count_and_dose(
+    therapy = count_and_dose(
         folder / "therapy", injected=scan + timedelta(days=7), seed=seed, log=log, progress=progress
     )
-    frames = to_frame(_lesion_rows(reading, patient), READING_COLUMNS), to_frame(_tia_rows(doses, truth), TIA_COLUMNS)
+    frames = to_frame(_lesion_rows(reading, patient), READING_COLUMNS), to_frame(_tia_rows(therapy), TIA_COLUMNS)
+    spheres = to_frame([asdict(s) for s in therapy.recovery.spheres], SPHERE_COLUMNS)
     write_bytes_atomically(
-        folder / "truth.json", (json.dumps({"pet": patient.truth(), "tia_mbq_h": truth}, indent=1) + "\n").encode()
+        folder / "truth.json",
+        (json.dumps({"pet": patient.truth(), "tia_mbq_h": therapy.truth}, indent=1) + "\n").encode(),
     )
     found = int(frames[0]["found"].sum())
     summary = (
@@ -116,9 +133,15 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
                    shown=shown_columns(frames[0], READING_COLUMNS, headings=_HEADINGS)),)),
         JobSection(name="dose", title="From projections to doses", text=_SPECT_TEXT,
                    tables=(JobTable(name="tia", title="Time-integrated activity", frame=frames[1],
-                   shown=shown_columns(frames[1], TIA_COLUMNS, headings=_HEADINGS)),)),
+                   shown=shown_columns(frames[1], TIA_COLUMNS, headings=_HEADINGS)),
+                   JobTable(name="spheres", title="Spheres of the phantom", frame=spheres,
+                   shown=shown_columns(spheres, SPHERE_COLUMNS, headings=_HEADINGS)))),
     )  # fmt: skip
-    document = {"lesions": frames[0].to_dict("records"), "regions": frames[1].to_dict("records")}
+    document = {
+        "lesions": frames[0].to_dict("records"),
+        "regions": frames[1].to_dict("records"),
+        "spheres": spheres.to_dict("records"),
+    }
     output = JobOutput(
         title="From counts to reading and dose",
         document=document,
@@ -128,7 +151,7 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
         provenance=provenance_of([], {"seed": seed}, methods=_METHODS),
     )
     write_job(output, folder)
-    return FromCounts(reading=reading, doses=doses, output=output)
+    return FromCounts(reading=reading, doses=therapy.doses, output=output)
 
 
 def _lesion_rows(reading: Reading, patient: Phantom) -> list[dict[str, Any]]:
@@ -152,11 +175,16 @@ def _lesion_rows(reading: Reading, patient: Phantom) -> list[dict[str, Any]]:
 _NEAR_MM = 12.0
 
 
-def _tia_rows(doses: ImageDose, truth: dict[str, float]) -> list[dict[str, Any]]:
+def _tia_rows(therapy: CountedTherapy) -> list[dict[str, Any]]:
     rows = []
-    for one in doses.regions:
-        planted, dose = truth[one.dose.name], one.dose.dose_gy
-        row: dict[str, Any] = {"region": one.dose.name, "true_tia_mbq_h": planted}
+    for one in therapy.doses.regions:
+        planted, dose, by = therapy.truth[one.dose.name], one.dose.dose_gy, therapy.divided_by[one.dose.name]
+        row: dict[str, Any] = {
+            "region": one.dose.name,
+            "true_tia_mbq_h": planted,
+            "recovery": by.value,
+            "recovery_u": by.u,
+        }
         if dose is not None:
             row |= {"dose_gy": dose.value, "dose_gy_low": dose.low, "dose_gy_high": dose.high}
         if one.dose.integral is not None:
