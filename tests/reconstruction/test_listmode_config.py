@@ -190,6 +190,11 @@ def test_delayed_events_of_the_list_give_the_randoms(plain):
     )
     log = NoticeLog()
     measured = acquire(plain.config("c.toml", text), log=log).measured
+    assert [m.id for m in acquire(plain.config("c.toml", text), log=NoticeLog()).methods] == [
+        "joseph",
+        "list-mode",
+        "randoms-from-delayed",
+    ]
     kept = 40_000 - next(n.raw for n in log if n.code == "EVENTS_LEFT_OUT")
     assert measured.expected_additive == pytest.approx(kept, rel=1e-3)
     a, b = (measured.redrawn(np.random.default_rng(s)).additive for s in (1, 2))

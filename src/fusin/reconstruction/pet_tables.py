@@ -44,6 +44,12 @@ _MOST_VOXELS = 2**31
 _METHODS = (
     Method("joseph", "Line integrals by linear interpolation: Joseph PM, IEEE Trans Med Imaging 1 (1982) 192-196."),
 )
+_SIMULATED = Method("single-scatter-simulation", "Watson CC, IEEE Trans Nucl Sci 47 (2000) 1587-1594; time of flight: Watson CC, "
+                    "ibid. 54 (2007) 1679-1686.")  # fmt: skip
+_DELAYED = Method(
+    "randoms-from-delayed", "Singles from delayed coincidences: Panin VY et al., IEEE Trans Med Imaging 26 (2007) 1172."
+)
+_LISTED = Method("list-mode", "Likelihood of single events: Barrett HH et al., J Opt Soc Am A 14 (1997) 2914-2923.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,9 +88,17 @@ def acquired_pet(
         projector=projector, measured=measured, grid=grid, angles_deg=None, mu=attenuation.mu, scale=scale, u_relative=u_relative,
         decay=decay or UNDECAYED, decayed_to_start=bool(decay), started=config.start, nuclide=named, duration_s=duration_s,
         header=header, terms=_terms(config, attenuation=attenuation.mu is not None, normalisation=normalised),
-        inputs=(*inputs, *attenuation.inputs), fingerprint=fingerprint, methods=_METHODS,
+        inputs=(*inputs, *attenuation.inputs), fingerprint=fingerprint, methods=_methods(config),
         placement=placement,
     )  # fmt: skip
+
+
+def _methods(config: Config) -> tuple[Method, ...]:
+    used = (
+        (_LISTED, "events" in config.fields("data")), (_DELAYED, "delayed" in config.fields("randoms")),
+        (_SIMULATED, config.fields("scatter").stated_text("method") == "simulated"),
+    )  # fmt: skip
+    return (*_METHODS, *(method for method, there in used if there))
 
 
 def duration_of(config: Config, held: float | None, where: str) -> float | None:
