@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pydicom
 import pytest
 
 from fusin.errors import FusinError
-from fusin.imaging.dicom_write import StudyHeader, write_ct_series
+from fusin.imaging.dicom_write import InjectionHeader, StudyHeader, write_ct_series, write_pet_series
 from fusin.imaging.nifti import read_nifti, write_nifti
 from fusin.imaging.series import scan
 from fusin.imaging.suv import apply_plan, plan_suv
@@ -290,3 +292,46 @@ def test_a_map_that_the_command_wrote_as_interfile_corrects_like_the_nifti_one(m
     again = read_image(folder / "image.hv", log=NoticeLog(), placement=run.acquired.placement)
     np.testing.assert_array_equal(again.values, run.image.values)
     assert again.grid.matches(run.image.grid, tolerance_mm=1e-6)
+
+
+def injected(folder, **changes):
+    """A PET object of the study, with its own injection of 68Ga, as the object that the configuration names."""
+    volume = Volume(values=np.ones((1, 8, 8)), grid=Grid(shape=(1, 8, 8), affine=np.eye(4)), unit="Bq/ml")
+    item = {"activity_mbq": 150.0, "time": datetime(2026, 3, 2, 9, 40), "half_life_s": 4062.6, "nuclide": "Ga-68"}
+    (path,) = write_pet_series(folder / "pt", volume, study=StudyHeader(patient_id="P7", weight_kg=62.0), seed_uid="pt",
+                               injection=InjectionHeader(**item | changes), acquisition_start=datetime(2026, 3, 2, 10))  # fmt: skip
+    (folder / "pt.dcm").write_bytes(path.read_bytes())
+
+
+def test_injection_weight_and_nuclide_come_from_the_object_of_the_study(with_study):
+    folder, text = with_study
+    injected(folder)
+    for line in ("injected_mbq = 200\n", "injected = 2026-03-02T09:30:00\n", "weight_kg = 80\n", 'nuclide = "F-18"\n'):
+        text = text.replace(line, "")
+    (folder / "pt.toml").write_text(text.replace("ct.dcm", "pt.dcm").replace("iterations = 5", "iterations = 1"))
+    log = NoticeLog()
+    run = _run(folder / "pt.toml")
+    assert run.acquired.nuclide == "Ga-68"
+    name = next(n for n in reconstruct_files(run, log=log) if n.startswith("dicom/"))
+    (folder / "one.dcm").write_bytes(reconstruct_files(run, log=log)[name])
+    ds = pydicom.dcmread(folder / "one.dcm")
+    item = ds.RadiopharmaceuticalInformationSequence[0]
+    assert (float(item.RadionuclideTotalDose), str(item.RadiopharmaceuticalStartDateTime)[:12]) == (
+        150e6,
+        "202603020940",
+    )
+    assert (ds.PatientWeight, ds.Manufacturer) == (62, "fusin")
+    assert "INJECTION_REPLACED" not in [n.code for n in log]
+
+
+def test_a_stated_injection_replaces_that_of_the_study_with_a_notice_and_another_nuclide_is_refused(with_study):
+    folder, text = with_study
+    injected(folder)
+    text = text.replace("ct.dcm", "pt.dcm").replace("iterations = 5", "iterations = 1")
+    (folder / "pt.toml").write_text(text)
+    with pytest.raises(FusinError, match="Ga-68, as the study's object states"):
+        _run(folder / "pt.toml")
+    (folder / "pt.toml").write_text(text.replace('"F-18"', '"Ga-68"'))
+    log = NoticeLog()
+    reconstruct_files(_run(folder / "pt.toml"), log=log)
+    assert [n.code for n in log] == ["INJECTION_REPLACED", "INJECTION_REPLACED"]

@@ -163,3 +163,21 @@ def test_each_header_that_cannot_be_used_gets_one_sentence(tmp_path, changes, wo
     with pytest.raises(FusinError, match=words) as caught:
         read_image(write(tmp_path, changes=changes), log=NoticeLog())
     assert "\n" not in str(caught.value)
+
+
+def test_damaged_headers_never_end_in_a_traceback(tmp_path):
+    rng = np.random.default_rng(3)
+    values = ["", "-1", "0", "1e300", "nan", "inf", "99999999999999999999", "abc", "{1,2}", "5.5", "float", "head_in"]
+    write(tmp_path)
+    refused = []
+    for _ in range(300):
+        lines = HEADER.splitlines()
+        for i in rng.integers(1, len(lines), rng.integers(1, 4)):
+            lines[i] = lines[i].split(":=")[0] + ":= " + values[rng.integers(len(values))]
+        (tmp_path / "image.hv").write_text("\n".join(lines))
+        try:
+            assert np.isfinite(read_image(tmp_path / "image.hv", log=NoticeLog()).values).all()
+        except FusinError as err:
+            refused.append(str(err))
+    assert len(refused) > 100
+    assert not any("\n" in sentence for sentence in refused)

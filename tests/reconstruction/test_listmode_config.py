@@ -16,7 +16,7 @@ from fusin.reconstruction.checkpoints import read_checkpoint, write_checkpoint
 from fusin.reconstruction.config import read_config
 from fusin.reconstruction.pet import PetSinogramProjector
 from fusin.reconstruction.pet_corrections import attenuation_factors, over_timing_bins, untimed
-from fusin.reconstruction.pet_events import sort_events
+from fusin.reconstruction.pet_events import read_events, sort_events
 from fusin.reconstruction.pet_geometry import CylindricalScanner, SinogramGeometry, TofBins
 from fusin.reconstruction.pet_interfile import write_sinogram
 from fusin.reconstruction.run import run_reconstruction, settings_of
@@ -259,3 +259,21 @@ def test_a_timed_list_needs_the_timing_bins_of_its_header(timed, plain):
     log = NoticeLog()
     acquire(plain.config("c.toml", CONFIG.replace(SINOGRAM, LIST).replace("list.npz", "timed.npz")), log=log)
     assert "EVENTS_UNTIMED" in [n.code for n in log]
+
+
+def test_damaged_lists_never_end_in_a_traceback(plain):
+    whole = (plain.folder / "list.npz").read_bytes()
+    rng = np.random.default_rng(5)
+    refused = []
+    for _ in range(200):
+        data = bytearray(whole[: rng.integers(1, len(whole))] if rng.random() < 0.3 else whole)
+        # The names, types and shapes of the arrays stand in the first bytes of each.
+        for place in rng.integers(0, min(len(data), 400), 3):
+            data[place] = rng.integers(256)
+        (plain.folder / "damaged.npz").write_bytes(data)
+        try:
+            read_events(plain.folder / "damaged.npz", plain.geometry, log=NoticeLog())
+        except FusinError as err:
+            refused.append(str(err))
+    assert len(refused) > 100
+    assert not any("\n" in sentence for sentence in refused)

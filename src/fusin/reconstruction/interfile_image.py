@@ -12,6 +12,7 @@ UCL/STIR, src/IO/interfile.cxx (offsets of the first pixel), src/recon_buildbloc
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ _ORIGIN: Placement = ("", (0.0, 0.0, 0.0))
 # Signs of STIR's (x, y, z) in patient coordinates.
 _SIGNS = {"HFS": (1, 1, -1), "HFP": (-1, -1, -1), "FFS": (-1, 1, 1), "FFP": (1, -1, 1)}
 _WORDS = {"HF": "head_in", "FF": "feet_in", "S": "supine", "P": "prone"}
-_BESIDE = 0.25
+_BESIDE, _MOST_MM = 0.25, 1e4
 
 
 def read_image(path: Path, *, unit: str = "", log: NoticeLog, placement: Placement | None = None) -> Volume:
@@ -85,7 +86,7 @@ def read_interfile_image(path: Path, *, unit: str = "", log: NoticeLog, placemen
     signs = np.array(_SIGNS[position_of(header, position, log)], dtype=np.float64)
     first = _first_voxel(header, np.array(counts), sizes, log)
     said = " x ".join(str(n) for n in counts) + " voxels"
-    values = read_values(header, int(np.prod(counts)), said=said).reshape(counts[::-1])
+    values = read_values(header, math.prod(counts), said=said).reshape(counts[::-1])
     last = first + (np.array(counts) - 1) * sizes
     affine = np.diag([*sizes, 1.0])
     affine[:3, 3] = np.where(signs > 0, first, -last) + np.array(centre)
@@ -116,8 +117,11 @@ def _sizes(header: InterfileHeader) -> np.ndarray:
     if along is None:
         # Interfile 3.3 states the thickness in pixels.
         along = header.positive("slice thickness (pixels)") * across[0]
-    if along <= 0:
-        raise InputError(header.where, "scaling factor (mm/pixel) [3]", along, "a positive number")
+    for k, size in enumerate((*across, along), start=1):
+        if not 0 < size <= _MOST_MM:
+            raise InputError(
+                header.where, f"scaling factor (mm/pixel) [{k}]", size, f"a positive number of up to {_MOST_MM:g} mm"
+            )
     return np.array([*across, along])
 
 
@@ -127,6 +131,8 @@ def _first_voxel(header: InterfileHeader, counts: np.ndarray, sizes: np.ndarray,
     if None in stated:
         log.adapted("IMAGE_OFFSETS_ASSUMED", "the first pixel was placed as STIR does without an offset: pixel n / 2, counted from "
                     "0, on the axis, and the middle of the planes on that of the scanner", where=header.where)  # fmt: skip
+    if any(abs(offset or 0.0) > _MOST_MM for offset in stated):
+        raise InputError(header.where, "first pixel offset (mm)", stated, f"places within {_MOST_MM:g} mm")
     found = np.array(
         [-(counts[k] // 2) * sizes[k] if stated[k] is None else stated[k] for k in (0, 1)] + [stated[2] or 0.0]
     )
