@@ -32,6 +32,7 @@ NAMES = (
     "spect",
     "spect_command",
     "pet",
+    "backends",
 )
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _HEAD = f"""# Speed
