@@ -321,6 +321,7 @@ def test_injection_weight_and_nuclide_come_from_the_object_of_the_study(with_stu
         "202603020940",
     )
     assert (ds.PatientWeight, ds.Manufacturer) == (62, "fusin")
+    assert ds.PatientOrientationCodeSequence[0].CodeMeaning == "recumbent"
     assert "INJECTION_REPLACED" not in [n.code for n in log]
 
 

@@ -1,6 +1,7 @@
 """PET list mode in PETSIRD files: events as lines, with their timing bins and efficiencies, and the sensitivity of the scanner.
 
-A crystal's place is the middle of its box, moved by the transforms of crystal and module and by the alignment of the gantry. The
+A crystal's place is the middle of its box, moved by the transforms of crystal and module and by the alignment of the gantry. Timing
+bins are those of ``(t1 - t2) c / 2`` for the arrival at the first and the second crystal: positive is nearer to the second. The
 calibration factor of the file is left to the calibration step.
 
 References

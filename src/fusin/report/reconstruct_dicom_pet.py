@@ -18,6 +18,8 @@ __all__ = ["pet_dicom"]
 
 _INJECTION = ("RadionuclideTotalDose", "RadiopharmaceuticalStartDateTime", "RadiopharmaceuticalStartTime")
 
+_ORIENTATION = ("PatientOrientationCodeSequence", "PatientGantryRelationshipCodeSequence")
+
 
 def pet_dicom(run: Run, folder: Path, *, created: datetime | None, log: NoticeLog) -> list[Path]:
     """Write a PET as a series; return the paths.
@@ -67,8 +69,8 @@ def _study_and_corrections(run: Run, created: datetime, log: NoticeLog) -> dict[
         # A file of expected randoms does not say how they were found, which is no method of the standard.
         "RandomsCorrectionMethod": "NONE" if "RAN" not in terms else "DLYD" if "delayed" in randoms else None,
         "ScatterCorrectionMethod": {"simulated": "single scatter simulation", "file": "estimate from a file"}.get(scatter),
-        "AttenuationCorrectionMethod": _attenuation_method(run), "PatientOrientationCodeSequence": [],
-        "PatientGantryRelationshipCodeSequence": [], "ImageComments": " ".join(run.corrections)[:10240],
+        "AttenuationCorrectionMethod": _attenuation_method(run), "ImageComments": " ".join(run.corrections)[:10240],
+        **{keyword: _items(run, keyword) for keyword in _ORIENTATION},
     }  # fmt: skip
     weight = config.weight_kg
     if weight is not None:
@@ -80,6 +82,11 @@ def _study_and_corrections(run: Run, created: datetime, log: NoticeLog) -> dict[
                         where="PatientWeight", raw=float(held), used=weight)  # fmt: skip
         tags["PatientWeight"] = ds_text(weight)
     return tags
+
+
+def _items(run: Run, keyword: str) -> list[Any]:
+    """How the patient lay, as the object of the study says; empty where it does not."""
+    return list(run.acquired.header.get(keyword) or ())
 
 
 def _attenuation_method(run: Run) -> str | None:
