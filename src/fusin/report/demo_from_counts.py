@@ -20,6 +20,8 @@ from fusin.tabular.columns import Column
 from fusin.tabular.rows import to_frame
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from fusin.report.from_counts_spect import CountedTherapy
 
 __all__ = ["READING_COLUMNS", "SPHERE_COLUMNS", "TIA_COLUMNS", "FromCounts", "run_from_counts"]
@@ -53,7 +55,8 @@ SPHERE_COLUMNS = (
 )
 _HEADINGS = {
     "diameter_mm": "diameter [mm]", "true_suv": "true SUV", "suv_max": "SUVmax", "suv_mean": "SUVmean", "tia_mbq_h": "TIA [MBq h]",
-    "true_tia_mbq_h": "true", "off_percent": "off by [%]", "dose_gy": "dose [Gy]", "recovery": "recovery", "recovery_u": "its u",
+    "true_tia_mbq_h": "true", "off_percent": "off by [%]", "dose_gy": "dose [Gy]", "recovery": "recovery",
+    "recovery_u": "u of recovery",
     "volume_ml": "volume [mL]", "fitted": "of the layer",
 }  # fmt: skip
 _PET_TEXT = (
@@ -125,7 +128,8 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
     found = int(frames[0]["found"].sum())
     summary = (
         f"{found} of {len(frames[0])} planted lesions were found in the PET that was reconstructed from counts.",
-        f"Time-integrated activities of {len(frames[1])} regions come from SPECT of {len(TIMES_H)} days.",
+        f"Time-integrated activities of {len(frames[1])} regions come from SPECT of {len(TIMES_H)} days; "
+        f"{_held(frames[1])} of them have what was planted within their 95 % interval.",
     )
     sections = (
         JobSection(name="reading", title="From coincidences to a reading", text=_PET_TEXT,
@@ -152,6 +156,12 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
     )
     write_job(output, folder)
     return FromCounts(reading=reading, doses=therapy.doses, output=output)
+
+
+def _held(frame: pd.DataFrame) -> int:
+    """Integrals whose interval holds the truth."""
+    truth = frame["true_tia_mbq_h"]
+    return int(((frame["tia_mbq_h_low"] <= truth) & (truth <= frame["tia_mbq_h_high"])).sum())
 
 
 def _lesion_rows(reading: Reading, patient: Phantom) -> list[dict[str, Any]]:
