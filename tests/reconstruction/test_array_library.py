@@ -12,7 +12,7 @@ from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 from fusin.reconstruction import array_library
 from fusin.reconstruction.array_gather import GatherMatrix
-from fusin.reconstruction.array_library import open_library
+from fusin.reconstruction.array_library import ArrayLibrary, open_library, rounding
 
 
 def installed(monkeypatch, module):
@@ -24,6 +24,7 @@ def installed(monkeypatch, module):
         return module
 
     monkeypatch.setattr(array_library, "import_module", importing)
+    monkeypatch.setattr(array_library, "rounding", lambda library: 0.0)
 
 
 def torch_with(gpus):
@@ -99,6 +100,24 @@ def test_a_device_that_is_not_there_is_refused_in_one_sentence(monkeypatch, name
         open_library(name, device, log=NoticeLog(), where="c.toml, algorithm")
     assert str(caught.value).startswith("c.toml, algorithm: ")
     assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch"])
+def test_products_are_of_single_precision(name):
+    assert rounding(library(name)) < 1e-6
+
+
+def test_a_device_that_rounds_products_is_refused(monkeypatch):
+    """TF32 keeps 10 bits of each factor: 1 + 2^-12 becomes 1, and the product is 2^-11 too small."""
+    monkeypatch.setattr(
+        ArrayLibrary, "put", lambda lib, a: (a.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+    )
+    found = rounding(library("numpy"))
+    assert found == pytest.approx(2.0**-11, rel=1e-3)
+    installed(monkeypatch, torch_with(1))
+    monkeypatch.setattr(array_library, "rounding", lambda library: found)
+    with pytest.raises(InputError, match="TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=0"):
+        open_library("torch", "cuda", log=NoticeLog())
 
 
 class OutOfMemoryError(RuntimeError):

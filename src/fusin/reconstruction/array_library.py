@@ -20,12 +20,17 @@ from numpy.typing import NDArray
 from fusin.errors import InputError, NotComputable
 from fusin.provenance import NoticeLog
 
-__all__ = ["LIBRARIES", "ArrayLibrary", "LibraryName", "open_library"]
+__all__ = ["LIBRARIES", "ArrayLibrary", "LibraryName", "open_library", "rounding"]
 
 LibraryName = Literal["numpy", "torch", "cupy"]
 LIBRARIES: tuple[LibraryName, ...] = ("numpy", "torch", "cupy")
 WHERE = "backend"
+_ROUNDING = 1e-5
 _SHOWN = {"numpy": "NumPy", "torch": "PyTorch", "cupy": "CuPy"}
+_PRECISE = {
+    "torch": "the environment variable TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=0",
+    "cupy": "the environment variable CUPY_TF32=0",
+}
 _INSTALL = {
     "torch": "pip install torch, or backend numba",
     "cupy": "pip install cupy-cuda12x (or that of your CUDA), or backend numba",
@@ -175,7 +180,7 @@ def open_library(name: str, device: str | None = None, *, log: NoticeLog, where:
     Raises
     ------
     InputError
-        For a library that is not installed, or a device that it does not see.
+        For a library that is not installed, a device that it does not see, or one whose products are not of single precision.
     """
     if name not in LIBRARIES:
         raise InputError(where, "backend", name, "one of " + ", ".join(LIBRARIES))
@@ -201,7 +206,22 @@ def open_library(name: str, device: str | None = None, *, log: NoticeLog, where:
         raise InputError(where, "device", chosen, f"a GPU that {_SHOWN[library]} sees (there is {there}), {other}")
     if library == "cupy":
         xp.cuda.Device(_index(chosen)).use()
-    return ArrayLibrary(library, chosen, xp, str(xp.__version__).split("+")[0])
+    found = ArrayLibrary(library, chosen, xp, str(xp.__version__).split("+")[0])
+    if rounding(found) > _ROUNDING:
+        raise InputError(where, "device", f"{found.words}, which rounds factors of products to 10 bits or fewer",
+                         f"full single precision: {_PRECISE[library]}")  # fmt: skip
+    return found
+
+
+def rounding(library: ArrayLibrary) -> float:
+    """Largest relative error of a product of two matrices whose elements need 13 bits.
+
+    Some containers let products of GPUs round to 10 bits (TF32) by a variable of the environment, which would change an image by
+    a thousandth without a word.
+    """
+    factor = np.full((64, 64), 1.0 + 2.0**-12, np.float32)
+    product = library.get(library.put(factor) @ library.put(factor)).astype(np.float64)
+    return float(np.abs(product / (64.0 * (1.0 + 2.0**-12) ** 2) - 1.0).max())
 
 
 def _device(device: str | None, where: str) -> str | None:
