@@ -26,6 +26,7 @@ from fusin.reconstruction.pet_events import PetEvents, read_events
 from fusin.reconstruction.pet_geometry import SinogramGeometry
 from fusin.reconstruction.pet_interfile import read_geometry
 from fusin.reconstruction.pet_tables import (
+    Additive,
     acquired_pet,
     additive_of,
     duration_of,
@@ -66,25 +67,26 @@ def acquire_listmode(config: Config, *, log: NoticeLog) -> Acquired:
     data = config.fields("data")
     path = data.path("events", required=True)
     assert path is not None
-    if path.suffix.lower() != ".npz":
-        if "scanner" in data:
-            raise InputError(
-                data.where,
-                "scanner",
-                data.stated_text("scanner"),
-                "events in a .npz file: a PETSIRD file describes its scanner",
-            )
-        return _petsird(config, path, log)
     header = data.path("scanner")
-    if header is None:
-        raise InputError(data.where, "scanner", "nothing", "an Interfile header of the scanner of the events")
-    geometry, stated = read_geometry(header, log=log, **placement_of(data))
+    if path.suffix.lower() == ".npz":
+        if header is None:
+            raise InputError(data.where, "scanner", "nothing", "an Interfile header of the scanner of the events")
+        return _of_sinogram(config, path, header, log)
+    if header is not None:
+        raise InputError(
+            data.where, "scanner", header.name, "events in a .npz file: a PETSIRD file describes its scanner"
+        )
+    return _petsird(config, path, log)
+
+
+def _of_sinogram(config: Config, path: Path, header: Path, log: NoticeLog) -> Acquired:
+    """Events of crystals and rings that the header of a sinogram counts."""
+    geometry, stated = read_geometry(header, log=log, **placement_of(config.fields("data")))
     events = read_events(path, geometry, log=log)
-    scanner = geometry.scanner
+    scanner, placement = geometry.scanner, (geometry.position, geometry.centre_mm)
     grid = pet_grid(
         config.fields("image"), centre_mm=geometry.centre_mm, ring_pitch_mm=scanner.ring_pitch_mm, rings=scanner.rings
     )
-    placement = (geometry.position, geometry.centre_mm)
     attenuation = read_attenuation(config, grid, energy_kev=ANNIHILATION_KEV, log=log, placement=placement)
     efficiencies, sentences, inputs = efficiencies_of(config, geometry, log)
     factors = factors_with(geometry, efficiencies, attenuation.mu, grid)
@@ -92,12 +94,6 @@ def acquire_listmode(config: Config, *, log: NoticeLog) -> Acquired:
     additive = additive_of(config, geometry, events.histogram(), efficiencies, attenuation.mu, log)
     corrections = (f"Counts: {len(events.bins)} prompt coincidences of {path.name}, each at its own line.", attenuation.sentence,
                    *sentences, blur, *additive.sentences)  # fmt: skip
-    measured = Measured(
-        counts=np.ones(len(events.bins), np.float32), corrections=corrections, name=path.name,
-        additive=None if additive.values is None else _per_line(events, additive.values),
-        additive_total=None if additive.values is None else float(additive.values.sum(dtype=np.float64)),
-        redraw_additive=None if additive.redraw is None else _drawn(events, additive.redraw),
-    )  # fmt: skip
     projector = ListmodeProjector(
         events.ends_mm(0), events.ends_mm(1), grid, factors=None if factors is None else events.values_of(factors),
         resolution=resolution, tof=geometry.tof, tof_bins=events.tof_bins,
@@ -106,10 +102,21 @@ def acquire_listmode(config: Config, *, log: NoticeLog) -> Acquired:
     duration = events.duration_s if events.duration_s is not None else stated
     return acquired_pet(
         config, grid=grid, attenuation=attenuation, normalised=efficiencies is not None, projector=projector,
-        measured=measured, placement=placement,
+        measured=_measured(events, additive, corrections, path.name), placement=placement,
         duration_s=duration_of(config, duration, path.name), inputs=(path, header, *inputs, *additive.inputs),
         fingerprint={"events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur,
                      "lines": _digest(geometry.ends_mm, scanner.rings_z_mm)},
+    )  # fmt: skip
+
+
+def _measured(events: PetEvents, additive: Additive, corrections: tuple[str, ...], name: str) -> Measured:
+    """One count at each event, with its share of what is expected in its bin."""
+    values = additive.values
+    return Measured(
+        counts=np.ones(len(events.bins), np.float32), corrections=corrections, name=name,
+        additive=None if values is None else _per_line(events, values),
+        additive_total=None if values is None else float(values.sum(dtype=np.float64)),
+        redraw_additive=None if additive.redraw is None else _drawn(events, additive.redraw),
     )  # fmt: skip
 
 
