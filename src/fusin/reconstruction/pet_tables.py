@@ -12,6 +12,7 @@ import numpy as np
 
 from fusin.decay import mean_over_frame
 from fusin.errors import InputError, NotComputable
+from fusin.imaging.dicom_values import parse_number
 from fusin.imaging.volume import Grid, Volume
 from fusin.nuclides import nuclide, nuclide_from_code
 from fusin.provenance import Method, NoticeLog
@@ -38,6 +39,7 @@ __all__ = [
     "placement_of",
     "resolution_of",
 ]
+_SAME_HALF_LIFE = 0.05
 # A float32 image of 8 GB, beyond what any scanner makes.
 _MOST_VOXELS = 2**31
 
@@ -120,21 +122,26 @@ def duration_of(config: Config, held: float | None, where: str) -> float | None:
 
 
 def _nuclide(config: Config, header: Any) -> str:
-    """Nuclide of the configuration or of the study's object; a contradiction is refused."""
+    """Nuclide of the configuration or of the study's object; a contradiction, also of its half-life, is refused."""
     held = header.get("RadiopharmaceuticalInformationSequence") if header is not None else None
-    codes = held[0].get("RadionuclideCodeSequence") if held else None
-    if not codes:
+    if not held:
         return config.nuclide
+    codes = held[0].get("RadionuclideCodeSequence")
+    stated, named = parse_number(str(held[0].get("RadionuclideHalfLife") or "")), ""
     try:
-        stated = nuclide_from_code(
-            str(codes[0].get("CodeValue", "")), str(codes[0].get("CodingSchemeDesignator", ""))
-        ).name
+        if codes:
+            named = nuclide_from_code(
+                str(codes[0].get("CodeValue", "")), str(codes[0].get("CodingSchemeDesignator", ""))
+            ).name
     except InputError:
-        return config.nuclide
-    if config.nuclide and config.nuclide != stated:
+        named = ""
+    if config.nuclide and named and config.nuclide != named:
         raise InputError(f"{config.path.name}, acquisition", "nuclide", config.nuclide,
-                         f"{stated}, as the study's object states, or nothing")  # fmt: skip
-    return stated
+                         f"{named}, as the study's object states, or nothing")  # fmt: skip
+    if config.nuclide and stated and abs(stated / nuclide(config.nuclide).half_life_s - 1.0) > _SAME_HALF_LIFE:
+        raise InputError(f"{config.path.name}, acquisition", "nuclide", config.nuclide,
+                         f"one with the half-life of {stated:g} s that the study's object states")  # fmt: skip
+    return named or config.nuclide
 
 
 def _scale(config: Config, named: str, duration_s: float | None) -> tuple[float | None, float, str]:

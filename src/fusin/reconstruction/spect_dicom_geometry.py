@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fusin.errors import InputError, InvalidValue, MissingValue, Unsupported
 from fusin.imaging.dicom_values import clean_text, parse_number
 from fusin.provenance import NoticeLog
-from fusin.reconstruction.spect_geometry import Direction
+from fusin.reconstruction.spect_geometry import Direction, radii_words
 
 __all__ = ["Head", "HeadGeometry", "head_geometry", "number_of", "numbers_of"]
 
@@ -278,9 +278,7 @@ def _radii(
         log.info("RADIUS_STATED", f"the radius of the orbit was stated as {given:g} mm", where=where, used=given)
         return np.full(count, float(given))
     if given is not None and max(abs(float(r) - given) for r in stated) > _SAME_MM:
-        raise InputError(
-            where, "radius_mm", given, f"{min(stated):g} to {max(stated):g} mm, as the file states, or nothing"
-        )
+        raise InputError(where, "radius_mm", given, f"{radii_words(stated)} mm, as the file states, or nothing")
     if len(stated) not in (1, count):
         raise InvalidValue("SPECT projections", f"{where} has {len(stated)} radial positions for {count} views of detector "
                            f"{head.detector}", "one, or one for each view", "RADIUS_MISSING")  # fmt: skip

@@ -8,6 +8,7 @@ the detector at the patient with the head up; detector rows run towards the head
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,11 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 from fusin.errors import InputError
 from fusin.imaging.volume import Grid
 
-__all__ = ["Direction", "SpectGeometry"]
+__all__ = ["Direction", "SpectGeometry", "radii_words"]
 
 FloatArray = NDArray[np.float64]
 Direction = Literal["CC", "CW"]
 WHERE = "SPECT geometry"
+
+
+def radii_words(radii_mm: Iterable[float]) -> str:
+    """Return radii for a sentence: one number, or from the smallest to the largest."""
+    held = list(radii_mm)
+    low, high = min(held), max(held)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def _per_view(name: str, values: ArrayLike, count: int) -> FloatArray:

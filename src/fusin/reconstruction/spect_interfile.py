@@ -24,7 +24,7 @@ from fusin.imaging.dicom_values import parse_number
 from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.spect_acquisition import EnergyWindow, SpectAcquisition
-from fusin.reconstruction.spect_geometry import SpectGeometry
+from fusin.reconstruction.spect_geometry import SpectGeometry, radii_words
 
 __all__ = ["is_interfile", "read_interfile_projections"]
 
@@ -42,9 +42,11 @@ _INTEGERS = {
 _FLOATS = {4: "f4", 8: "f8"}
 _ROUGHER = 8.0
 # Keys of several windows or heads may come again; a geometry of two kinds may not.
-_ONCE = frozenset(
-    {"extentofrotation", "startangle", "directionofrotation", "matrixsize[1]", "matrixsize[2]", "numberofprojections"}
-)
+_ONCE = {
+    re.sub(r"\s+", "", name): name
+    for name in ("extent of rotation", "start angle", "direction of rotation", "matrix size [1]", "matrix size [2]",
+                 "number of projections")
+}  # fmt: skip
 _SAME_MM, _TURN = 0.5, 360.0
 
 
@@ -68,7 +70,7 @@ class _Header:
         self.order: list[tuple[str, str]] = []
         for key, value in _pairs(text):
             if key in _ONCE and self.values.get(key, value) != value:
-                raise InputError(self.where, key, f"{self.values[key][:40]} and {value[:40]}", "one value")
+                raise InputError(self.where, _ONCE[key], f"{self.values[key][:40]} and {value[:40]}", "one value")
             self.values[key] = value
             self.order.append((key, value))
 
@@ -272,6 +274,14 @@ def _counts(header: _Header, path: Path, shape: tuple[int, ...]) -> NDArray[np.f
             f"{max(held, 0)} bytes after the offset",
             f"{needed} bytes for {shape[0]} windows of {shape[1]} x {shape[2]} x {shape[3]}: the file is truncated",
         )
+    if held - needed >= shape[2] * shape[3] * size:
+        raise InputError(
+            data.name,
+            "size",
+            f"{held} bytes after the offset",
+            f"{needed} bytes for {shape[0]} windows of {shape[1]} x {shape[2]} x {shape[3]}: the file is longer than "
+            "the header says",
+        )
     with data.open("rb") as stream:
         stream.seek(offset)
         stored = np.frombuffer(stream.read(needed), dtype=("<" if little else ">") + kind).reshape(shape)
@@ -323,7 +333,7 @@ def _geometry(
         radii = (radius_mm,)
     elif radius_mm is not None and max(abs(r - radius_mm) for r in radii) > _SAME_MM:
         raise InputError(
-            header.where, "radius_mm", radius_mm, f"{min(radii):g} to {max(radii):g} mm, as the file states, or nothing"
+            header.where, "radius_mm", radius_mm, f"{radii_words(radii)} mm, as the file states, or nothing"
         )
     if len(radii) not in (1, views) or min(radii) <= 0:
         raise InputError(
