@@ -105,6 +105,9 @@ def test_a_backend_or_device_that_cannot_be_is_refused_in_one_sentence(folder, b
 def test_a_projector_that_no_other_backend_has_is_refused(folder):
     from dataclasses import replace
 
+    listed = configured(folder, 'modality = "pet"\n[data]\nevents = "none.npz"\n', "numpy")
+    with pytest.raises(InputError, match="numpy with list mode', need backend numba"):
+        acquire(listed, log=NoticeLog())
     config = configured(folder, MATRIX, "numpy")
     acquired = replace(acquire(config, log=NoticeLog()), projector=object())
     with pytest.raises(InputError, match="backend numba"):

@@ -25,9 +25,13 @@ def opened(config: Config, *, log: NoticeLog) -> ArrayLibrary:
     Raises
     ------
     InputError
-        For a library that is not installed, or a device that it does not see.
+        For list mode, a library that is not installed, or a device that it does not see.
     """
-    return open_library(config.backend, config.device, where=f"{config.path.name}, algorithm", log=log)
+    where = f"{config.path.name}, algorithm"
+    # Before its sensitivity is computed, which takes longest.
+    if config.modality == "pet" and "events" in config.fields("data"):
+        raise _only_numba(where, config.backend)
+    return open_library(config.backend, config.device, where=where, log=log)
 
 
 def on_arrays(acquired: Acquired, library: ArrayLibrary, config: Config) -> Acquired:
@@ -63,6 +67,10 @@ def _moved(projector: Projector, library: ArrayLibrary, config: Config) -> Proje
             return ArrayPetSinogramProjector(projector, library, where=where)
         if isinstance(projector, MatrixProjector):
             return ArrayMatrixProjector(projector, to_device=library.put, to_host=library.get)
-    raise InputError(
-        where, "backend", f"{library.name} with list mode", "backend numba, which walks the lines of single events"
+    raise _only_numba(where, library.name)
+
+
+def _only_numba(where: str, backend: str) -> InputError:
+    return InputError(
+        where, "backend", f"{backend} with list mode", "backend numba, which walks the lines of single events"
     )
