@@ -9,6 +9,7 @@ import pydicom
 import pytest
 
 from fusin.errors import FusinError
+from fusin.imaging.dicom_headers import code_item
 from fusin.imaging.dicom_write import InjectionHeader, StudyHeader, write_ct_series, write_pet_series
 from fusin.imaging.nifti import read_nifti, write_nifti
 from fusin.imaging.series import scan
@@ -294,12 +295,13 @@ def test_a_map_that_the_command_wrote_as_interfile_corrects_like_the_nifti_one(m
     assert again.grid.matches(run.image.grid, tolerance_mm=1e-6)
 
 
-def injected(folder, **changes):
+def injected(folder, codes=()):
     """A PET object of the study, with its own injection of 68Ga, as the object that the configuration names."""
     volume = Volume(values=np.ones((1, 8, 8)), grid=Grid(shape=(1, 8, 8), affine=np.eye(4)), unit="Bq/ml")
     item = {"activity_mbq": 150.0, "time": datetime(2026, 3, 2, 9, 40), "half_life_s": 4062.6, "nuclide": "Ga-68"}
     (path,) = write_pet_series(folder / "pt", volume, study=StudyHeader(patient_id="P7", weight_kg=62.0), seed_uid="pt",
-                               injection=InjectionHeader(**item | changes), acquisition_start=datetime(2026, 3, 2, 10))  # fmt: skip
+                               injection=InjectionHeader(**item), acquisition_start=datetime(2026, 3, 2, 10),
+                               injection_tags={} if codes == () else {"RadionuclideCodeSequence": codes})  # fmt: skip
     (folder / "pt.dcm").write_bytes(path.read_bytes())
 
 
@@ -332,6 +334,11 @@ def test_a_stated_injection_replaces_that_of_the_study_with_a_notice_and_another
     (folder / "pt.toml").write_text(text)
     with pytest.raises(FusinError, match="Ga-68, as the study's object states"):
         _run(folder / "pt.toml")
+    # A code that nobody knows, and none, leave the half-life.
+    for codes in ([code_item("C-99999", "SRT", "^68^Gallium")], None):
+        injected(folder, codes=codes)
+        with pytest.raises(FusinError, match="the study's object states"):
+            _run(folder / "pt.toml")
     (folder / "pt.toml").write_text(text.replace('"F-18"', '"Ga-68"'))
     log = NoticeLog()
     reconstruct_files(_run(folder / "pt.toml"), log=log)

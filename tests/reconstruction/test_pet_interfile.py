@@ -251,3 +251,10 @@ def test_positive_timing_bins_of_stir_lie_nearer_to_the_first_crystal(tmp_path):
     assert stored.sum(axis=1).tolist() == [values.sum(), 0.0, 0.0]
     assert geometry.tof.edges_mm[2] > 0
     np.testing.assert_array_equal(read(header).values, values)
+
+
+def test_a_header_of_another_modality_is_refused(tmp_path):
+    for key in ("imaging modality := PT", "type of data := PET"):
+        header = STIR_HEADER.replace(key, key.split(":=")[0] + ":= nucmed")
+        with pytest.raises(InputError, match="nucmed"):
+            read(stir_file(tmp_path, np.ones(280), header=header))

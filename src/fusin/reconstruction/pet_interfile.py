@@ -129,9 +129,10 @@ def _duration(header: InterfileHeader) -> float | None:
 
 def _described(header: InterfileHeader) -> tuple[SinogramGeometry, tuple[str, ...]]:
     """Geometry of a header, and the names of its axes."""
-    kind = header.text("type of data", "imaging modality").lower()
-    if kind and not kind.startswith(("pet", "pt")):
-        raise InputError(header.where, "type of data", kind[:40], "PET")
+    for key in ("type of data", "imaging modality"):
+        kind = header.text(key).lower()
+        if kind and not kind.startswith(("pet", "pt")):
+            raise InputError(header.where, key, kind[:40], "PET")
     corrections = header.text("applied corrections").lower()
     arc_corrected = "arccorrect" in corrections.replace("_", "").replace(" ", "")
     made = sorted(w for w in ("attenuation", "scatter", "random", "normali") if w in corrections)
