@@ -39,4 +39,6 @@ def test_a_key_beside_another_choice_is_refused(text, words):
     ],
 )  # fmt: skip
 def test_what_is_read_or_refused_elsewhere_passes(text):
-    refuse_unread(tomllib.loads(text), "c.toml")
+    document = tomllib.loads(text)
+    refuse_unread(document, "c.toml")
+    assert document == tomllib.loads(text)

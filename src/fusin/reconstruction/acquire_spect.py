@@ -46,17 +46,8 @@ def acquire_spect(config: Config, *, log: NoticeLog) -> Acquired:
     InputError, NotComputable
         For files and tables that cannot be used or do not fit together.
     """
-    from fusin.reconstruction.spect_files import read_spect
-
     data = config.fields("data")
-    path = data.path("projections", required=True)
-    assert path is not None
-    acquisition = _completed(
-        read_spect(
-            path, log=log, radius_mm=data.number("radius_mm", above=0.0), zero_angle_deg=data.number("zero_angle_deg")
-        ),
-        config,
-    )
+    acquisition = _completed(_read(data, log), config)
     window = _window(data, "window")
     counts = acquisition.of_window(window)
     geometry, view_time, decay = decay_weights(acquisition, log)
@@ -95,6 +86,16 @@ def acquire_spect(config: Config, *, log: NoticeLog) -> Acquired:
         inputs=(*acquisition.inputs, *attenuation.inputs),
         fingerprint=_fingerprint(geometry, response), methods=(*_METHODS, *((_SCATTER[method],) if method in _SCATTER else ())),
     )  # fmt: skip
+
+
+def _read(data: Fields, log: NoticeLog) -> SpectAcquisition:
+    from fusin.reconstruction.spect_files import read_spect
+
+    path = data.path("projections", required=True)
+    assert path is not None
+    return read_spect(
+        path, log=log, radius_mm=data.number("radius_mm", above=0.0), zero_angle_deg=data.number("zero_angle_deg")
+    )
 
 
 def _in_turn(acquisition: SpectAcquisition) -> int | None:

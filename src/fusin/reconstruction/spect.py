@@ -43,6 +43,8 @@ _VIEWS_AT_ONCE = 8
 _LARGEST_HALF_DEPTH = 2.0
 # A point at the edge that wanders further out in steps would come back with less than 0.01 % of its counts.
 _REACH = 2.0
+# Slices beyond the rows of a bed count as far as their tail is above 1e-4.
+_SLAB_REACH = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,15 +262,15 @@ def _plan(
     low, share = split(variance, levels)
     share = share * (distance > 0)[..., None]
     last = np.array([five_taps(min(b / across * along, 1.0 / 3.0))[:2] for b in blur])
-    reach = _REACH * np.sqrt(largest * np.array([across, along]))
+    widths = np.sqrt(largest * np.array([across, along]))
     offset = (geometry.first_row_mm - grid.affine[2, 3]) / geometry.row_mm
     # A whole number within rounding must not be split between two slices.
     offset = np.where(np.abs(offset - np.rint(offset)) < 1e-4, np.rint(offset), offset)
     return _Plan(
         frame=frame, spans=spans, low=low, share=share.astype(dtype), levels=len(levels), offset=offset,
         taps=step_taps(levels, across=across, along=along).astype(dtype), last_taps=last.astype(dtype),
-        pads=np.ceil(reach).astype(np.intp) + 1, scale=geometry.weights.astype(dtype),
-        slabs=_slabs(offset, geometry.rows, reach[1], grid.shape[0], SLAB),
+        pads=np.ceil(_REACH * widths).astype(np.intp) + 1, scale=geometry.weights.astype(dtype),
+        slabs=_slabs(offset, geometry.rows, _SLAB_REACH * float(widths[1]), grid.shape[0], SLAB),
     )  # fmt: skip
 
 

@@ -143,32 +143,9 @@ def read_interfile_projections(
         For reconstructed and planar data, and a missing radius.
     """
     header = _Header(path)
-    where = path.name
-    status = header.text("process status").lower()
-    if status.startswith("recon"):
-        raise Unsupported(
-            "SPECT projections", f"{where} is a reconstructed image", "acquired projections", "SPECT_RECONSTRUCTED"
-        )
-    modality = header.text("imaging modality").lower()
-    if modality and not modality.startswith(("nucmed", "nm", "spect")):
-        raise Unsupported(
-            "SPECT projections", f"{where} is of the imaging modality {modality[:40]}", "nucmed", "NOT_NM"
-        )
-    kind = header.text("type of data").lower()
-    if kind and not kind.startswith("tomo"):
-        raise Unsupported(
-            "SPECT projections", f"{where} is of the type {kind[:40]}", "tomographic data", "SPECT_PLANAR"
-        )
+    _require_projections(header)
     views, columns = int(header.needed("number of projections")), int(header.needed("matrix size [1]"))
     rows = int(header.needed("matrix size [2]"))
-    heads = int(header.number("number of detector heads") or 1)
-    if heads != 1:
-        raise Unsupported(
-            "SPECT projections",
-            f"{where} describes {heads} detector heads",
-            "one header for each head, or one with all projections of one head",
-            "INTERFILE_HEADS",
-        )
     windows = _windows(header)
     shape = (len(windows), views, rows, columns)
     counts = _counts(header, path, shape)
@@ -184,8 +161,36 @@ def read_interfile_projections(
         started=_started(header),
         nuclide=_nuclide(header),
         inputs=(path, _data_path(header, path)),
-        name=where,
+        name=header.where,
     )
+
+
+def _require_projections(header: _Header) -> None:
+    """Refuse what is reconstructed, planar, of another modality, or of several heads."""
+    where = header.where
+    status = header.text("process status").lower()
+    if status.startswith("recon"):
+        raise Unsupported(
+            "SPECT projections", f"{where} is a reconstructed image", "acquired projections", "SPECT_RECONSTRUCTED"
+        )
+    modality = header.text("imaging modality").lower()
+    if modality and not modality.startswith(("nucmed", "nm", "spect")):
+        raise Unsupported(
+            "SPECT projections", f"{where} is of the imaging modality {modality[:40]}", "nucmed", "NOT_NM"
+        )
+    kind = header.text("type of data").lower()
+    if kind and not kind.startswith("tomo"):
+        raise Unsupported(
+            "SPECT projections", f"{where} is of the type {kind[:40]}", "tomographic data", "SPECT_PLANAR"
+        )
+    heads = int(header.number("number of detector heads") or 1)
+    if heads != 1:
+        raise Unsupported(
+            "SPECT projections",
+            f"{where} describes {heads} detector heads",
+            "one header for each head, or one with all projections of one head",
+            "INTERFILE_HEADS",
+        )
 
 
 def _zero_angle(header: _Header, stated: float | None, log: NoticeLog) -> float:
