@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from fusin.errors import InputError
 from fusin.report import from_counts_pet, from_counts_spect
 from fusin.report.demo import run_counts_demo
 from fusin.report.demo_from_counts import run_from_counts
+from fusin.report.from_counts_pet import ct_grid
 
 
 @pytest.fixture
@@ -33,6 +35,8 @@ def small_cameras(monkeypatch):
         ("_MESH", 1),
     ):
         monkeypatch.setattr(from_counts_spect, name, value)
+    for module in (from_counts_pet, from_counts_spect):
+        monkeypatch.setattr(module, "ct_grid", partial(ct_grid, pitch_mm=6.0))
 
 
 def test_counts_become_a_reading_and_doses(small_cameras, tmp_path):

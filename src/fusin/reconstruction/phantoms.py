@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -138,9 +139,15 @@ class Phantom:
         InputError
             For a name that no part has.
         """
-        self._named(name)
         values = np.array([[float(p.name == name), 0.0] for p in self.parts])
-        return Region.from_mask(name, grid, self._painted(grid, values, (1, 1, 1))[0] > 0.5, source=self.name)
+        box = _box(grid, *replace(self, parts=tuple(self._named(name))).bounds_mm())
+        mask = np.zeros(grid.shape, bool)
+        if mask[box].size:
+            affine = grid.affine.copy()
+            affine[:3, 3] = grid.to_mm(np.array([b.start for b in box[::-1]], dtype=np.float64))
+            within = Grid(shape=mask[box].shape, affine=affine, frame_of_reference_uid=grid.frame_of_reference_uid)
+            mask[box] = self._painted(within, values, (1, 1, 1))[0] > 0.5
+        return Region.from_mask(name, grid, mask, source=self.name)
 
     def _painted(self, grid: Grid, values: FloatArray, samples: tuple[int, int, int]) -> NDArray[np.float32]:
         from fusin.reconstruction.line_integrals_kernels import paint
@@ -171,7 +178,8 @@ class Phantom:
         name : of the part
         pitch_mm : of the mesh across x and y; without it, about 60 000 lines, which is right to 0.1 % for a sphere
         """
-        return self._integral(np.array([[float(p.name == name), 0.0] for p in self.parts]), self._named(name), pitch_mm)
+        self._named(name)
+        return _volume_ml(tuple((p.name, p.solid) for p in self.parts), name, pitch_mm)
 
     def activity_bq(self, *, pitch_mm: float | None = None) -> float:
         """Total activity, by exact lines along z on a square mesh across x and y."""
@@ -222,3 +230,22 @@ class Phantom:
                 entry |= {"activity_bq_ml": mine[0].activity_bq_ml, "activity_bq": mine[0].activity_bq_ml * volume}
             regions[name] = entry
         return {"phantom": self.name, "coordinates": "LPS, mm", "parts": parts, "regions": regions}
+
+
+@lru_cache(maxsize=512)
+def _volume_ml(solids: tuple[tuple[str, Solid], ...], name: str, pitch_mm: float | None) -> float:
+    """Volume of a named part; it depends on the solids alone, and every simulation asks for it."""
+    parts = tuple(Part(name=n, solid=s, activity_bq_ml=float(n == name), mu_per_cm=0.0) for n, s in solids)
+    bare = Phantom(name=name, parts=parts)
+    return bare._integral(bare._numbers()[2], bare._named(name), pitch_mm)
+
+
+def _box(grid: Grid, low_mm: FloatArray, high_mm: FloatArray) -> tuple[slice, slice, slice]:
+    """Slices, rows and columns of the voxels whose centres may lie between two corners."""
+    corners = np.array(np.meshgrid(*zip(low_mm, high_mm, strict=True))).reshape(3, -1).T
+    index = (corners - grid.affine[:3, 3]) @ np.linalg.inv(grid.affine[:3, :3]).T
+    size = np.array(grid.shape[::-1])
+    first = np.clip(np.floor(index.min(axis=0)), 0, size).astype(int)
+    last = np.clip(np.ceil(index.max(axis=0)) + 1, first, size).astype(int)
+    columns, rows, slices = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+    return slices, rows, columns

@@ -139,7 +139,7 @@ def run_from_counts(folder: Path, *, seed: int = 0, progress: Stage = silent) ->
                    tables=(JobTable(name="tia", title="Time-integrated activity", frame=frames[1],
                    shown=shown_columns(frames[1], TIA_COLUMNS, headings=_HEADINGS)),
                    JobTable(name="spheres", title="Spheres of the phantom", frame=spheres,
-                   shown=shown_columns(spheres, SPHERE_COLUMNS, headings=_HEADINGS)))),
+                   shown=shown_columns(spheres, SPHERE_COLUMNS, headings=_HEADINGS))), figures=therapy.figures),
     )  # fmt: skip
     document = {
         "lesions": frames[0].to_dict("records"),

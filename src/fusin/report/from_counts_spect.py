@@ -29,9 +29,12 @@ from fusin.reconstruction.phantoms import Phantom
 from fusin.reconstruction.spect_geometry import SpectGeometry
 from fusin.report.from_counts_pet import FRAME, ct_grid
 from fusin.report.from_counts_recovery import Recovery, measured_recovery, recovery_of, sphere_phantom
+from fusin.report.plate import Figure
+from fusin.report.reconstruct_figures import image_figure
 
 if TYPE_CHECKING:
     from fusin.imaging.dicom_headers import StudyHeader
+    from fusin.reconstruction.run import Run
 
 __all__ = ["TIMES_H", "CountedTherapy", "count_and_dose"]
 
@@ -87,12 +90,14 @@ class CountedTherapy:
     truth : planted time-integrated activities [MBq h]
     recovery : measured on spheres
     divided_by : what each region was divided by
+    figures : planes of the spheres and of the patient
     """
 
     doses: ImageDose
     truth: dict[str, float]
     recovery: Recovery
     divided_by: Mapping[str, Measured]
+    figures: tuple[Figure, ...]
 
 
 def count_and_dose(folder: Path, *, injected: datetime, seed: int, log: NoticeLog, progress: Stage) -> CountedTherapy:
@@ -121,14 +126,16 @@ def count_and_dose(folder: Path, *, injected: datetime, seed: int, log: NoticeLo
     rng = np.random.default_rng(seed)
     steps = len(TIMES_H) + 1
     progress("counting projections", 0, steps)
-    recovery = _spheres(folder, injected - timedelta(days=1), study, rng, seed, log)
+    recovery, picture = _spheres(folder, injected - timedelta(days=1), study, rng, seed, log)
+    figures = [picture]
     for number, hours in enumerate(TIMES_H):
         progress("counting projections", number + 1, steps)
         activity = {name: _at_start(name) * 2.0 ** (-hours / _t_eff_h(name)) for name in uptake_sources()}
         counted = cxcr4_patient(bq_ml_per_suv=1.0, energy_kev=_ENERGY_KEV, activity_bq_ml=activity)
-        image = _image(folder, f"{hours:g}h", counted, injected, study, rng, log, delay_h=hours)
+        run = _image(folder, f"{hours:g}h", counted, injected, study, rng, log, delay_h=hours)
         if number == 0:
-            divided_by = recovery_of(recovery, image, regions)
+            divided_by = recovery_of(recovery, run.image, regions)
+            figures.append(_picture(run, "patient", f"The patient after {hours:g} h."))
     progress("counting projections", steps, steps)
     write_bytes_atomically(folder / "regions.csv", _notes(divided_by).encode())
     source = write_bytes_atomically(folder / "study.toml", _study_text(injected).encode())
@@ -136,29 +143,34 @@ def count_and_dose(folder: Path, *, injected: datetime, seed: int, log: NoticeLo
     options = ImageDoseOptions(integration=IntegrationOptions(model="mono"), voxels=None)
     found = image_dose(read_image_study(source, options=ImageOptions(), log=log), options=options, log=log)
     truth = {n: patient.volume_ml(n) * _at_start(n) * 1e-6 * _t_eff_h(n) / math.log(2.0) for n in _REGIONS}
-    return CountedTherapy(doses=found, truth=truth, recovery=recovery, divided_by=divided_by)
+    return CountedTherapy(doses=found, truth=truth, recovery=recovery, divided_by=divided_by, figures=tuple(figures))
 
 
 def _spheres(
     folder: Path, filled: datetime, study: StudyHeader, rng: np.random.Generator, seed: int, log: NoticeLog
-) -> Recovery:
+) -> tuple[Recovery, Figure]:
     """Recovery from a phantom that the same camera counts before the patient."""
     from fusin.imaging.dicom_write import write_ct_series
 
     water = float(hounsfield_line(energy_kev=_ENERGY_KEV, kvp=120.0, log=NoticeLog()).mu_per_cm(0.0))
-    phantom, fine = sphere_phantom(middle_z_mm=_MIDDLE_Z, mu_per_cm=water), ct_grid(low_z=-786.0, high_z=-494.0)
-    numbers = np.rint(1000.0 * (phantom.on_grid(fine)[1].values / water - 1.0)).astype(np.int16)
-    write_ct_series(folder / "CT_spheres", Volume(values=numbers, grid=fine, unit="[hnsf'U]"), study=study,
-                    seed_uid=f"{FRAME} spheres {seed}", dialect="SYNTHETIC")  # fmt: skip
+    phantom, fine = sphere_phantom(middle_z_mm=_MIDDLE_Z, mu_per_cm=water), ct_grid(low_z=-830.0, high_z=-446.0)
+    numbers = np.rint(1000.0 * (phantom.on_grid(fine, samples=(2, 2, 2))[1].values / water - 1.0)).astype(np.int16)
     own = replace(study, patient_name="Spheres^Phantom", patient_id="COUNTS-2", study_datetime=filled)
-    image = _image(folder, "spheres", phantom, filled, own, rng, log, delay_h=1.0, ct="CT_spheres")
-    return measured_recovery(image, phantom, fine)
+    write_ct_series(folder / "CT_spheres", Volume(values=numbers, grid=fine, unit="[hnsf'U]"), study=own,
+                    seed_uid=f"{FRAME} spheres {seed}", dialect="SYNTHETIC")  # fmt: skip
+    run = _image(folder, "spheres", phantom, filled, own, rng, log, delay_h=1.0, ct="CT_spheres")
+    return measured_recovery(run.image, phantom, fine), _picture(run, "spheres", "The phantom with ten spheres.")
+
+
+def _picture(run: Run, name: str, what: str) -> Figure:
+    made = image_figure(run)
+    return replace(made, name=name, caption=f"{what} {made.caption}")
 
 
 def _image(
     folder: Path, name: str, phantom: Phantom, injected: datetime, study: StudyHeader, rng: np.random.Generator, log: NoticeLog,
     *, delay_h: float, ct: str = "CT",
-) -> Volume:  # fmt: skip
+) -> Run:  # fmt: skip
     """Count a phantom, write its projections as one DICOM object and a configuration, and reconstruct from these files."""
     from fusin.reconstruction.acquired import acquire
     from fusin.reconstruction.config import read_config
@@ -169,7 +181,7 @@ def _image(
     config = read_config(write_bytes_atomically(folder / f"spect_{name}.toml", text.encode()))
     run = run_reconstruction(config, acquire(config, log=log), log=log)
     write_nifti(folder / f"spect_{name}.nii.gz", run.image)
-    return run.image
+    return run
 
 
 def _project(

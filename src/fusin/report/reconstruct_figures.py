@@ -159,6 +159,6 @@ def _scale(plate: Plate, high: float, left: float, top: float) -> None:
     step = marks[1] - marks[0] if len(marks) > 1 else high
     for mark in marks:
         y = top + 8 + height * (1.0 - mark / high)
-        text = number_label(mark, step) if 1e-3 < step < 1e6 else f"{mark:.3g}"
+        text = number_label(mark, step) if 1e-3 < step < 1e4 else f"{mark:.3g}"
         plate.line(left + 9, y, left + 12, y, stroke=MUTED, stroke_width=0.5)
         plate.label(left + 14, y, fit_text(text, plate.width - left - 14, SMALL), size=SMALL, class_="legend-value")
