@@ -463,3 +463,28 @@ def test_a_radius_that_contradicts_the_file_is_refused(tmp_path):
     assert read_spect(path, log=NoticeLog(), radius_mm=230.0).geometry.radii_mm == pytest.approx(230.0)
     with pytest.raises(InputError, match="230 mm, as the file states"):
         read_spect(path, log=NoticeLog(), radius_mm=300.0)
+
+
+@pytest.mark.parametrize("positioned", [True, False])
+def test_beds_of_one_file_lie_apart_by_the_traverse_of_the_table(tmp_path, positioned):
+    def two_beds(dataset):
+        from copy import deepcopy
+
+        first = dataset.RotationInformationSequence[0]
+        second = deepcopy(first)
+        for item, traverse in ((first, "63"), (second, "-63")):
+            item.TableTraverse, item.NumberOfFramesInRotation, item.ScanArc = traverse, 6, "180"
+        dataset.RotationInformationSequence = [first, second]
+        dataset.NumberOfRotations = 2
+        views = np.tile(np.arange(12), len(WINDOWS))
+        dataset.RotationVector, dataset.AngularViewVector = (views // 6 + 1).tolist(), (views % 6 + 1).tolist()
+        detector = dataset.DetectorInformationSequence[0]
+        detector.RadialPosition = detector.RadialPosition[:6]
+        if not positioned:
+            del detector.ImagePositionPatient
+
+    path = changed(written(tmp_path / "p.dcm"), two_beds)
+    log = NoticeLog()
+    rows = read_spect(path, log=log).geometry.first_row_mm
+    assert rows[0] - rows[6] == pytest.approx(126.0)
+    assert ("BED_SHIFT_ASSUMED" in {n.code for n in log.notices}) == positioned

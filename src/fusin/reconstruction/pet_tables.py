@@ -14,7 +14,7 @@ from fusin.decay import mean_over_frame
 from fusin.errors import InputError, NotComputable
 from fusin.imaging.dicom_values import parse_number
 from fusin.imaging.volume import Grid, Volume
-from fusin.nuclides import nuclide, nuclide_from_code
+from fusin.nuclides import nuclide
 from fusin.provenance import Method, NoticeLog
 from fusin.reconstruction.acquire_attenuation import Attenuation
 from fusin.reconstruction.acquired import UNDECAYED, Acquired
@@ -28,6 +28,7 @@ from fusin.reconstruction.pet_interfile import read_sinogram
 from fusin.reconstruction.pet_scatter_estimate import estimate_scatter
 from fusin.reconstruction.projector import FloatImage, Projector
 from fusin.reconstruction.resolution import ImageResolution
+from fusin.reconstruction.spect_dicom import nuclide_of
 
 __all__ = [
     "Additive",
@@ -126,15 +127,7 @@ def _nuclide(config: Config, header: Any) -> str:
     held = header.get("RadiopharmaceuticalInformationSequence") if header is not None else None
     if not held:
         return config.nuclide
-    codes = held[0].get("RadionuclideCodeSequence")
-    stated, named = parse_number(str(held[0].get("RadionuclideHalfLife") or "")), ""
-    try:
-        if codes:
-            named = nuclide_from_code(
-                str(codes[0].get("CodeValue", "")), str(codes[0].get("CodingSchemeDesignator", ""))
-            ).name
-    except InputError:
-        named = ""
+    stated, named = parse_number(str(held[0].get("RadionuclideHalfLife") or "")), nuclide_of(header)
     if config.nuclide and named and config.nuclide != named:
         raise InputError(f"{config.path.name}, acquisition", "nuclide", config.nuclide,
                          f"{named}, as the study's object states, or nothing")  # fmt: skip

@@ -25,10 +25,10 @@ from fusin.nuclides import nuclide, nuclide_from_code
 from fusin.provenance import NoticeLog
 from fusin.reconstruction.spect_acquisition import EnergyWindow, SpectAcquisition
 from fusin.reconstruction.spect_dicom_geometry import Head, head_geometry, number_of, numbers_of
-from fusin.reconstruction.spect_dicom_position import axis_of_rotation, note_orientation
+from fusin.reconstruction.spect_dicom_position import axis_of_rotation, note_orientation, shifted_beds
 from fusin.reconstruction.spect_geometry import SpectGeometry
 
-__all__ = ["is_dicom", "read_nm_projections"]
+__all__ = ["is_dicom", "nuclide_of", "read_nm_projections"]
 
 _NM = "1.2.840.10008.5.1.4.1.1.20"
 _NM_RETIRED = "1.2.840.10008.5.1.4.1.1.5"
@@ -85,6 +85,7 @@ def read_nm_projections(path: Path, *, log: NoticeLog, radius_mm: float | None =
     heads = _heads(frames, where)
     counts = _arranged(pixels, frames, heads, len(windows), where, log)
     found = [head_geometry(dataset, h, where=where, radius_mm=radius_mm, log=log) for h in heads]
+    found = shifted_beds(dataset, heads, found, where=where, log=log)
     rows, columns = pixels.shape[1:]
     counts = _oriented(counts, found, [len(h.views) for h in heads])
     step, width = _spacing(dataset, where)
@@ -105,7 +106,7 @@ def read_nm_projections(path: Path, *, log: NoticeLog, radius_mm: float | None =
         durations_s=times,
         starts_s=starts,
         started=_started(dataset, where, log),
-        nuclide=_nuclide(dataset),
+        nuclide=nuclide_of(dataset),
         frame_of_reference_uid=clean_text(str(dataset.get("FrameOfReferenceUID", "") or "")),
         header=_without_pixels(dataset),
         inputs=(path,),
@@ -398,7 +399,8 @@ def _started(dataset: Any, where: str, log: NoticeLog) -> Any:
     return None
 
 
-def _nuclide(dataset: Any) -> str:
+def nuclide_of(dataset: Any) -> str:
+    """Nuclide that an object names by code, by words, or by its energy window; empty without."""
     for item in _listed(dataset, "RadiopharmaceuticalInformationSequence"):
         for code in _listed(item, "RadionuclideCodeSequence"):
             try:

@@ -17,14 +17,16 @@ DICOM PS3.3 C.8.4.10 (NM TOMO acquisition), C.8.4.11 (NM detector).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fusin.provenance import NoticeLog
-from fusin.reconstruction.spect_dicom_geometry import HeadGeometry
+from fusin.reconstruction.spect_dicom_geometry import Head, HeadGeometry, number_of, numbers_of
 
-__all__ = ["axis_of_rotation", "note_orientation"]
+__all__ = ["axis_of_rotation", "note_orientation", "shifted_beds"]
 
 _AGREE_MM = 5.0
 _BESIDE_MM, _NEAR_MM = 2.0, 150.0
@@ -112,3 +114,41 @@ def note_orientation(heads: Sequence[HeadGeometry], *, where: str, log: NoticeLo
                 "the CT, the angle in the file is wrong",
                 where=where, raw=list(head.row_axis or ()), used=float(head.angles_deg[0]),
             )  # fmt: skip
+
+
+def shifted_beds(
+    dataset: Any, heads: Sequence[Head], found: Sequence[HeadGeometry], *, where: str, log: NoticeLog
+) -> list[HeadGeometry]:
+    """Move the rows of later rotations by the table, where a detector states one position for several rotations.
+
+    Parameters
+    ----------
+    dataset : NM object with TOMO frames
+    heads, found : each rotation of each detector, and its geometry
+    where : name of the file
+    log : receives BED_SHIFT_ASSUMED
+    """
+    rotations, detectors = (
+        dataset.get("RotationInformationSequence") or [],
+        dataset.get("DetectorInformationSequence") or [],
+    )
+    out: list[HeadGeometry] = []
+    moved: set[float] = set()
+    for head, geometry in zip(heads, found, strict=True):
+        first = min(h.rotation for h in heads if h.detector == head.detector)
+        item = detectors[head.detector - 1] if head.detector <= len(detectors) else None
+        here, start = (number_of(rotations[n - 1], "TableTraverse") for n in (head.rotation, first))
+        apart = 0.0 if here is None or start is None else here - start
+        if geometry.top_mm is None or apart == 0.0 or len(numbers_of(item, "ImagePositionPatient")) != 3:
+            out.append(geometry)
+            continue
+        moved.add(round(apart, 1))
+        out.append(replace(geometry, top_mm=geometry.top_mm + apart))
+    if moved:
+        log.adapted(
+            "BED_SHIFT_ASSUMED",
+            "one Image Position (0020,0032) stands for several rotations: later ones were moved by Table Traverse (0018,1131), by "
+            f"{', '.join(f'{m:+g}' for m in sorted(moved))} mm towards the head",
+            where=where, used=sorted(moved),
+        )  # fmt: skip
+    return out
