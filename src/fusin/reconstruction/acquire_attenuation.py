@@ -70,7 +70,9 @@ def read_attenuation(
                 raw=highest,
             )
         mu = mu_on_grid(found, grid, log, where=map_path.name)
-        return Attenuation(mu=mu, inputs=files_of_image(map_path), sentence=f"Attenuation: map {map_path.name}, within the model.")
+        return Attenuation(
+            mu=mu, inputs=files_of_image(map_path), sentence=f"Attenuation: map {map_path.name}, within the model."
+        )
     assert ct_path is not None
     energy = fields.number("energy_kev", above=0.0) if "energy_kev" in fields else energy_kev
     if energy is None:
