@@ -8,6 +8,8 @@ matrix for each axis.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +23,14 @@ _MOST_SAMPLES = 8
 _PARALLEL = 1e-6
 
 
-def resample_mean(volume: Volume, grid: Grid) -> Volume:
+def resample_mean(volume: Volume, grid: Grid, *, each: Callable[[NDArray[Any]], NDArray[Any]] | None = None) -> Volume:
     """Mean over the voxels of another grid; 0 beyond the volume.
 
     Parameters
     ----------
-    volume : floating point, without gaps
+    volume : without gaps
     grid : target voxels, in the same frame of reference
+    each : function of the values of a slice, whose results are averaged; the values themselves without it
 
     Returns
     -------
@@ -43,8 +46,10 @@ def resample_mean(volume: Volume, grid: Grid) -> Volume:
     counts = [_samples(volume.grid, grid, axis) for axis in range(3)]
     matrix = index_map(volume.grid, grid)
     if _are_parallel(matrix, grid):
-        values = _separable(np.asarray(volume.values, dtype=np.float32), matrix, grid.shape, counts[::-1])
+        values = _separable(volume.values, matrix, grid.shape, counts[::-1], each)
     else:
+        if each is not None:
+            volume = Volume(values=np.stack([each(s) for s in volume.values]), grid=volume.grid, unit=volume.unit)
         values = _point_by_point(volume, grid, counts)
     frame = grid.frame_of_reference_uid or volume.frame_of_reference_uid
     target = Grid(shape=grid.shape, affine=grid.affine, frame_of_reference_uid=frame)
@@ -82,13 +87,19 @@ def _samples(source: Grid, target: Grid, axis: int) -> int:
 
 
 def _separable(
-    values: NDArray[np.float32], matrix: FloatArray, shape: tuple[int, int, int], counts: list[int]
-) -> NDArray[np.float32]:
-    """The mean as a product of one matrix for each axis; the finest axes first, which leaves the least work."""
+    values: NDArray[Any], matrix: FloatArray, shape: tuple[int, int, int], counts: list[int],
+    each: Callable[[NDArray[Any]], NDArray[Any]] | None,
+) -> NDArray[np.float32]:  # fmt: skip
+    """The mean as a product of one matrix for each axis, slice by slice, so that no second volume is needed."""
     weights = [_axis_mean(matrix[a, 3], matrix[a, a], shape[a], values.shape[a], counts[a]) for a in range(3)]
-    along_columns = values @ weights[2].T
-    along_rows = weights[1] @ along_columns
-    return np.ascontiguousarray(np.tensordot(weights[0], along_rows, axes=1))
+    slices = np.empty((values.shape[0], shape[1], shape[2]), np.float32)
+    for number, held in enumerate(values):
+        if weights[0][:, number].any():
+            plane = np.asarray(held if each is None else each(held), dtype=np.float32)
+            slices[number] = weights[1] @ (plane @ weights[2].T)
+        else:
+            slices[number] = 0.0
+    return np.ascontiguousarray(np.tensordot(weights[0], slices, axes=1))
 
 
 def _axis_mean(origin: float, step: float, target: int, source: int, count: int) -> NDArray[np.float32]:

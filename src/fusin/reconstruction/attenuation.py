@@ -55,13 +55,17 @@ def ct_to_mu(
             "CT", "values", f"{int((~np.isfinite(ct.values)).sum())} voxels that are no number", "a CT without gaps"
         )
     note_ct(ct, log)
-    values = np.empty(ct.shape, dtype=np.float32)
-    for number, plane in enumerate(ct.values):
-        values[number] = line.signed_per_cm(plane)
-    mu = Volume(values=values, grid=ct.grid, unit=MU_UNIT)
-    if grid is not None:
-        mu.grid.require_frame(grid, "attenuation map")
-        mu = _averaged(mu, grid, log, "attenuation map")
+    where = "attenuation map"
+    if grid is None or ct.grid.matches(grid):
+        if grid is not None:
+            ct.grid.require_frame(grid, where)
+        values = np.stack([line.signed_per_cm(plane) for plane in ct.values])
+        mu = Volume(values=values, grid=ct.grid, unit=MU_UNIT)
+    else:
+        ct.grid.require_frame(grid, where)
+        _note_coverage(ct.grid, grid, log, where)
+        averaged = resample_mean(ct, grid, each=line.signed_per_cm)
+        mu = Volume(values=averaged.values, grid=averaged.grid, unit=MU_UNIT)
     # Cut off before the mean, the noise of air would add up along a ray.
     return Volume(values=np.maximum(mu.values, np.float32(0.0)), grid=mu.grid, unit=MU_UNIT)
 
@@ -96,20 +100,18 @@ def mu_on_grid(mu: Volume, grid: Grid, log: NoticeLog, *, where: str = "attenuat
     if mu.values.size and mu.values.min() < 0:
         raise InputError(where, "values", float(mu.values.min()), "coefficients of 0 or more, in 1/cm")
     mu.grid.require_frame(grid, where)
-    return _averaged(mu, grid, log, where)
-
-
-def _averaged(mu: Volume, grid: Grid, log: NoticeLog, where: str) -> Volume:
     if mu.grid.matches(grid):
         return mu
-    _note_coverage(mu, grid, log, where)
+    _note_coverage(mu.grid, grid, log, where)
     return resample_mean(mu, grid)
 
 
-def _note_coverage(mu: Volume, grid: Grid, log: NoticeLog, where: str) -> None:
-    seen = covered_slices(mu.grid, grid)
+def _note_coverage(source: Grid, grid: Grid, log: NoticeLog, where: str) -> None:
+    seen = covered_slices(source, grid)
     if not seen.any():
-        raise InputError(where, "position", np.round(mu.affine[:3, 3], 1).tolist(), "a CT of the place of the image")
+        raise InputError(
+            where, "position", np.round(source.affine[:3, 3], 1).tolist(), "a CT of the place of the image"
+        )
     missing = int((~seen).sum())
     if missing:
         log.warning(

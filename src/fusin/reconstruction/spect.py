@@ -95,6 +95,9 @@ class SpectProjector:
         self._half = self._checked_depth(mu)
         self._dense = self._dense_cells()
         self._plan = _plan(geometry, self.grid, response, compensate_turning, self._dtype)
+        # Kept between calls: fresh memory of this size costs as much as the copy into it.
+        self._picture = np.zeros(self._half_shape(), self._dtype)
+        self._levels = np.empty(self._levels_shape(min(_VIEWS_AT_ONCE, geometry.views)), self._dtype)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -138,12 +141,12 @@ class SpectProjector:
 
         chosen = chosen_views(views, self.data_shape[0], WHERE)
         require_shape(WHERE, "image", image, self.image_shape)
-        picture = self._to_slabs(np.asarray(image))
+        picture = self._to_slabs(np.asarray(image), self._picture)
         out = np.empty((chosen.size, *self.data_shape[1:]), self._dtype)
         plan = self._plan
         for start in range(0, chosen.size, _VIEWS_AT_ONCE):
             part = chosen[start : start + _VIEWS_AT_ONCE]
-            levels = np.zeros(self._levels_shape(part.size), self._dtype)
+            levels = self._levels[: part.size]
             rotate_forward(picture, self._half, self._dense, plan.frame[part], plan.spans[part], plan.low[part],
                            plan.share[part], plan.slabs[part], levels)  # fmt: skip
             blur_forward(levels, plan.taps, plan.last_taps[part], plan.pads, plan.slabs[part], plan.offset[part],
@@ -172,7 +175,7 @@ class SpectProjector:
         plan = self._plan
         for start in range(0, chosen.size, _VIEWS_AT_ONCE):
             part = chosen[start : start + _VIEWS_AT_ONCE]
-            levels = np.empty(self._levels_shape(part.size), self._dtype)
+            levels = self._levels[: part.size]
             blur_back(counts[start : start + part.size], plan.taps, plan.last_taps[part], plan.pads, plan.slabs[part],
                       plan.offset[part], plan.scale[part], levels)  # fmt: skip
             rotate_back(levels, self._half, self._dense, plan.frame[part], plan.spans[part], plan.low[part],
@@ -195,10 +198,10 @@ class SpectProjector:
         _, rows, columns = self.grid.shape
         return self._slab_count, rows + 2 * BORDER, columns + 2 * BORDER, SLAB
 
-    def _to_slabs(self, image: NDArray[Any]) -> NDArray[Any]:
+    def _to_slabs(self, image: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
+        """Copy an image into slabs whose borders and missing slices are zero."""
         from fusin.reconstruction.spect_kernels import to_slabs
 
-        out = np.zeros(self._half_shape(), self._dtype)
         to_slabs(np.ascontiguousarray(image, dtype=self._dtype), out)
         return out
 
@@ -232,7 +235,7 @@ class SpectProjector:
             raise InputError(
                 "attenuation map", "values", found, "attenuation coefficients in 1/cm, not negative, without gaps"
             )
-        return self._to_slabs(half)
+        return self._to_slabs(half, np.zeros(self._half_shape(), self._dtype))
 
 
 def _check_grid(grid: Grid, geometry: SpectGeometry) -> None:

@@ -106,7 +106,7 @@ def rotate_forward(
     low : (views, planes), the first of the three levels that share a plane
     share : (views, planes, 3), their shares; all 0 behind the collimator
     slabs : (views, 2), slabs from and to that the detector sees
-    out : (views, slabs, levels, bins, SLAB), zeros
+    out : (views, slabs, levels, bins, SLAB), written for the slabs that are seen
     """
     views, depths = low.shape
     count, bins = image.shape[0], out.shape[3]
@@ -119,6 +119,11 @@ def rotate_forward(
         middle, value = np.ones(SLAB, image.dtype), np.empty(SLAB, image.dtype)
         column0, row0, column_u, row_u, column_d, row_d = frame[v]
         picture, depth, levels, solid = image[s], half[s], out[v, s], dense[s]
+        for k in range(levels.shape[0]):
+            for n in range(bins):
+                row = levels[k, n]
+                for z in range(SLAB):
+                    row[z] = 0.0
         for d in range(depths):
             w_a, w_b, w_c = share[v, d, 0], share[v, d, 1], share[v, d, 2]
             first, second, third = levels[low[v, d]], levels[low[v, d] + 1], levels[low[v, d] + 2]
