@@ -90,6 +90,14 @@ def test_the_image_is_the_truth_within_its_intervals(folder, fusin):
         assert "20 replicates" in regions[name]["method"]
 
 
+def test_a_second_run_into_the_same_folder_keeps_its_checkpoint(folder, fusin):
+    for extra in ((), ("--resume", "again/checkpoint.npz", "--iterations", "3")):
+        assert fusin("quick.toml", "--out", "again", *extra)[0] == 0
+        outputs = json.loads((folder / "again" / "results.json").read_text())["outputs"]
+        assert outputs["checkpoint.npz"] == "checkpoint.npz"
+        assert all((folder / "again" / name).is_file() for name in outputs.values())
+
+
 def test_a_resumed_run_gives_the_identical_image(folder, fusin):
     assert fusin("quick.toml", "--out", "whole")[0] == 0
     assert fusin("quick.toml", "--out", "part", "--iterations", "2")[0] == 0

@@ -126,3 +126,8 @@ def test_what_cannot_be_is_refused_in_a_sentence():
             call()
     with pytest.raises(NotComputable, match="at least 3"):
         fit_recovery([1, 2], [0.5, 0.6])
+
+
+def test_inserts_that_lose_nothing_determine_no_curve():
+    with pytest.raises(NotComputable, match="do not determine"):
+        fit_recovery([1.0, 10.0, 50.0, 100.0], [1.0, 1.0, 1.0, 1.0])

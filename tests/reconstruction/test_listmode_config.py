@@ -277,3 +277,13 @@ def test_damaged_lists_never_end_in_a_traceback(plain):
             refused.append(str(err))
     assert len(refused) > 100
     assert not any("\n" in sentence for sentence in refused)
+
+
+def test_another_timing_resolution_is_another_reconstruction(timed):
+    header = (timed.folder / "prompts.hs").read_text()
+    assert "resolution (ps) := 600.0" in header
+    (timed.folder / "slow.hs").write_text(header.replace("resolution (ps) := 600.0", "resolution (ps) := 900.0"))
+    texts = (CONFIG, CONFIG.replace("prompts.hs", "slow.hs"))
+    configs = [timed.config(f"t{k}.toml", text) for k, text in enumerate(texts)]
+    one, other = (settings_of(c, acquire(c, log=NoticeLog())) for c in configs)
+    assert {k for k in one if one[k] != other[k]} == {"timing"}

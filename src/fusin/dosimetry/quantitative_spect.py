@@ -254,6 +254,7 @@ def fit_recovery(volume_ml: ArrayLike, recovery: ArrayLike, *, u: ArrayLike | No
                          high_ml=float(v.max()), loss_spread=few * spread)  # fmt: skip
 
 
+_NO_LOSS = 1e-6
 _REFITS = 3
 
 
@@ -281,7 +282,8 @@ def _fitted(v: FloatArray, r: FloatArray, own: FloatArray) -> tuple[FloatArray, 
     found = least_squares(residual, start, xtol=1e-14, ftol=1e-14, gtol=1e-14)
     slopes = np.asarray(found.jac, dtype=np.float64)
     normal = slopes.T @ slopes
-    if not found.success or np.linalg.cond(normal) > 1e12:
+    flat = float(_losses(v, found.x).max()) < _NO_LOSS
+    if flat or not found.success or np.linalg.cond(normal) > 1e12:
         raise NotComputable("the recovery curve", "the inserts do not determine its two parameters", "inserts of different volumes",
                             "FIT_NOT_IDENTIFIABLE")  # fmt: skip
     return found.x, normal, np.asarray(found.fun * own)

@@ -34,6 +34,7 @@ from fusin.reconstruction.pet_tables import (
     pet_grid,
     placement_of,
     resolution_of,
+    timing_of,
 )
 from fusin.reconstruction.petsird_files import (
     PetsirdEvents,
@@ -104,7 +105,8 @@ def _of_sinogram(config: Config, path: Path, header: Path, log: NoticeLog) -> Ac
         config, grid=grid, attenuation=attenuation, normalised=efficiencies is not None, projector=projector,
         measured=_measured(events, additive, corrections, path.name), placement=placement,
         duration_s=duration_of(config, duration, path.name), inputs=(path, header, *inputs, *additive.inputs),
-        fingerprint={"events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur,
+        fingerprint={"timing": timing_of(geometry.tof),
+                     "events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur,
                      "lines": _digest(geometry.ends_mm, scanner.rings_z_mm)},
     )  # fmt: skip
 
@@ -176,7 +178,8 @@ def _petsird(config: Config, path: Path, log: NoticeLog) -> Acquired:
     return acquired_pet(
         config, grid=grid, attenuation=attenuation, normalised=True, projector=projector, measured=measured,
         duration_s=duration_of(config, events.duration_s or None, path.name), inputs=(path, *inputs),
-        fingerprint={"events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur,
+        fingerprint={"timing": timing_of(events.tof),
+                     "events": _digest(events.bins, events.tof_bins), "factors": digest_of(factors), "resolution": blur,
                      "sensitivity": digest_of(sensitivity)},
     )  # fmt: skip
 

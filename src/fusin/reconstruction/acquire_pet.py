@@ -23,6 +23,7 @@ from fusin.reconstruction.pet_tables import (
     pet_grid,
     placement_of,
     resolution_of,
+    timing_of,
 )
 from fusin.reconstruction.projector import FloatImage
 
@@ -78,7 +79,8 @@ def acquire_pet(config: Config, *, log: NoticeLog) -> Acquired:
         measured=Measured(counts=prompts.values, additive=additive.values, redraw_additive=additive.redraw,
                           corrections=corrections, name=path.name),
         duration_s=duration_of(config, prompts.duration_s, path.name), inputs=(*prompts.inputs, *inputs, *additive.inputs),
-        fingerprint={"factors": digest_of(factors), "resolution": blur, "sinogram": list(geometry.data_shape),
+        fingerprint={"timing": timing_of(geometry.tof),
+                     "factors": digest_of(factors), "resolution": blur, "sinogram": list(geometry.data_shape),
                      "lines": digest_of(geometry.ends_mm) + digest_of(scanner.rings_z_mm)},
     )  # fmt: skip
 

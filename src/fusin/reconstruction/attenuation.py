@@ -110,12 +110,12 @@ def _note_coverage(source: Grid, grid: Grid, log: NoticeLog, where: str) -> None
     seen = covered_slices(source, grid)
     if not seen.any():
         raise InputError(
-            where, "position", np.round(source.affine[:3, 3], 1).tolist(), "a CT of the place of the image"
+            where, "position", np.round(source.affine[:3, 3], 1).tolist(), "a map of the place of the image"
         )
     missing = int((~seen).sum())
     if missing:
         log.warning(
             "CT_SHORTER_THAN_IMAGE",
-            f"{missing} of {seen.size} slices of the image lie beyond the CT and are not corrected for attenuation",
+            f"{missing} of {seen.size} slices of the image lie beyond the map and are not corrected for attenuation",
             where=where, raw=missing, used=0.0,
         )  # fmt: skip

@@ -57,7 +57,8 @@ def position_of(header: InterfileHeader, stated: str, log: NoticeLog) -> Patient
         if not stated:
             log.adapted(
                 "SINOGRAM_AXES_ASSUMED",
-                "the patient was taken to lie head first and supine: the header does not say; state patient_position",
+                "the patient was taken to lie head first and supine: the header has no patient orientation and rotation, and no "
+                "patient_position of a PET is stated",
                 where=header.where, used="HFS",
             )  # fmt: skip
         return cast(PatientPosition, stated or "HFS")

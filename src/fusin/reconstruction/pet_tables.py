@@ -23,7 +23,7 @@ from fusin.reconstruction.data import Measured, Redraw
 from fusin.reconstruction.interfile_image import Placement
 from fusin.reconstruction.pet_corrections import over_timing_bins, randoms_from_delayed, untimed
 from fusin.reconstruction.pet_events import read_events
-from fusin.reconstruction.pet_geometry import SinogramGeometry
+from fusin.reconstruction.pet_geometry import SinogramGeometry, TofBins
 from fusin.reconstruction.pet_interfile import read_sinogram
 from fusin.reconstruction.pet_scatter_estimate import estimate_scatter
 from fusin.reconstruction.projector import FloatImage, Projector
@@ -39,6 +39,7 @@ __all__ = [
     "pet_grid",
     "placement_of",
     "resolution_of",
+    "timing_of",
 ]
 _SAME_HALF_LIFE = 0.05
 # A float32 image of 8 GB, beyond what any scanner makes.
@@ -198,6 +199,11 @@ def pet_grid(
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = np.array(centre_mm) - 0.5 * (np.array(counts[::-1]) - 1) * spacing
     return Grid(shape=counts, affine=affine)
+
+
+def timing_of(tof: TofBins | None) -> list[float] | None:
+    """What a checkpoint has to know of the timing bins; None without."""
+    return None if tof is None else [tof.count, tof.width_ps, tof.resolution_ps]
 
 
 def placement_of(data: Fields) -> dict[str, Any]:

@@ -19,6 +19,10 @@ from fusin.reconstruction.spect_geometry import SpectGeometry
 __all__ = ["EnergyWindow", "SpectAcquisition", "decay_weights", "join_acquisitions"]
 
 
+# An axis within 2 mm of the origin is taken to be there, so that beds may differ by a little more.
+_SAME_AXIS_MM = 3.0
+
+
 @dataclass(frozen=True, slots=True)
 class EnergyWindow:
     """An energy window.
@@ -230,7 +234,7 @@ def _with_views(one: SpectAcquisition, other: SpectAcquisition) -> SpectAcquisit
         [a.pixel_mm, a.row_mm], [b.pixel_mm, b.row_mm], rtol=1e-4
     ):
         raise _differ(one, other, "the matrices differ")
-    if not np.allclose(a.axis_mm, b.axis_mm, atol=1.0):
+    if not np.allclose(a.axis_mm, b.axis_mm, atol=_SAME_AXIS_MM):
         raise _differ(one, other, "the axes of rotation differ")
     if set(one.windows) != set(other.windows):
         raise _differ(one, other, "the energy windows differ")

@@ -6,8 +6,7 @@ first pixel then says where that axis runs through the patient coordinates::
     axis = position + (columns - 1) / 2 * width * u - radius * n,      u = (-cos a, sin a),  n = (sin a, cos a)
 
 Vendors often leave positions at zero or relative to the head itself. A position is believed where two heads at different angles
-name the same axis, which they cannot do by chance, or where the orientation agrees with the start angle and the axis runs near the
-origin.
+name the same axis, which they cannot do by chance; of one head alone it may stand for another plane of the detector.
 
 References
 ----------
@@ -29,7 +28,7 @@ from fusin.reconstruction.spect_dicom_geometry import Head, HeadGeometry, number
 __all__ = ["axis_of_rotation", "note_orientation", "shifted_beds"]
 
 _AGREE_MM = 5.0
-_BESIDE_MM, _NEAR_MM = 2.0, 150.0
+_BESIDE_MM = 2.0
 _TURNED_DEG = 10.0
 
 
@@ -55,8 +54,7 @@ def axis_of_rotation(
     differ = bool((np.abs(np.exp(1j * angles) - np.exp(1j * angles[0])) > np.deg2rad(_TURNED_DEG)).any())
     mean = places.mean(axis=0)
     agree = bool((np.hypot(*(places - mean).T) < _AGREE_MM).all())
-    oriented = all((apart := _apart_deg(h)) is not None and apart < _TURNED_DEG for h, _ in named)
-    if agree and (differ or (oriented and np.hypot(*mean) < _NEAR_MM)):
+    if agree and differ:
         x, y = round(float(mean[0]), 3), round(float(mean[1]), 3)
         log.info(
             "AXIS_FROM_POSITIONS",
@@ -147,8 +145,9 @@ def shifted_beds(
     if moved:
         log.adapted(
             "BED_SHIFT_ASSUMED",
-            "one Image Position (0020,0032) stands for several rotations: later ones were moved by Table Traverse (0018,1131), by "
-            f"{', '.join(f'{m:+g}' for m in sorted(moved))} mm towards the head",
+            "one Image Position (0020,0032) stands for several rotations: later ones were moved by Table Traverse (0018,1131), "
+            f"taken to grow towards the head, by "
+            f"{', '.join(f'{m:+g}' for m in sorted(moved))} mm",
             where=where, used=sorted(moved),
         )  # fmt: skip
     return out

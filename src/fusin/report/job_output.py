@@ -144,7 +144,7 @@ def write_job(output: JobOutput, folder: Path) -> Mapping[str, str]:
     if folder.exists() and not folder.is_dir():
         raise InputError(folder.name, "--out", "a file", "a folder, or a name that is free")
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_earlier(folder)
+    _remove_earlier(folder, keep=output.written)
     outputs: dict[str, str] = {}
 
     def put(key: str, name: str, text: str | bytes) -> None:
@@ -196,11 +196,11 @@ def _listed(outputs: Mapping[str, str]) -> dict[str, str]:
     return found | ({SLICES: f"{len(slices)} DICOM files"} if slices else {})
 
 
-def _remove_earlier(folder: Path) -> None:
+def _remove_earlier(folder: Path, *, keep: Iterable[str]) -> None:
     """Remove what the JSON document of an earlier run names, so that old tables are not taken for new ones."""
     try:
         earlier = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"))
-        names = [str(n) for n in earlier["outputs"].values()]
+        names = [str(n) for n in earlier["outputs"].values() if str(n) not in keep]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
     inside = folder.resolve()
