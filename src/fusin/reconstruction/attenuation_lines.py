@@ -68,7 +68,7 @@ class HounsfieldLine:
     def signed_per_cm(self, hu: ArrayLike) -> NDArray[np.float32]:
         """As `mu_per_cm`, but noise of air below -1000 HU stays below 0, so that the mean over many voxels of air is 0.
 
-        Numbers below -1024 are what a field of view is filled up with, and count as air; -1024 itself is also where noise is cut off.
+        Numbers below -1024 are what a field of view is filled up with, and count as air; -1024 itself is where noise is cut off.
         """
         values = np.asarray(hu, dtype=np.float32)
         low = np.float32(self.a1) + np.float32(self.b1) * values
