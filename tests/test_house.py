@@ -214,6 +214,13 @@ def _asserts(function):
     return False
 
 
+def test_no_test_measures_time():
+    """A busy machine is slow and not wrong; speed is measured in benchmarks/."""
+    clocks = ("process_time" + "(", "perf_counter" + "(")
+    found = [p.name for p in (ROOT / "tests").rglob("*.py") if any(c in p.read_text(encoding="utf-8") for c in clocks)]
+    assert found == []
+
+
 @pytest.mark.parametrize("path", TESTS, ids=lambda p: p.relative_to(ROOT).as_posix())
 def test_every_test_asserts_something(path):
     tree = tree_of(path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -29,15 +28,10 @@ FIGURES = {
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """(output, folder, seconds)."""
+    """(output, folder)."""
     folder = tmp_path_factory.mktemp("demo") / "cohort"
-    start = time.perf_counter()
     output = run_cohort_demo(folder)
-    return output, folder, time.perf_counter() - start
-
-
-def test_it_adds_little_to_the_demonstration(demo):
-    assert demo[2] < 20.0  # a busy machine takes twice the time
+    return output, folder
 
 
 def test_every_kind_of_figure_is_drawn(demo):

@@ -7,7 +7,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -171,9 +170,7 @@ def test_an_empty_analysis_says_so() -> None:
 
 
 def test_ten_thousand_rows_are_shortened_on_the_page_and_whole_in_the_csv() -> None:
-    started = time.process_time()
     text = html(sections=(Section(title="x", tables=(ReportTable(title="t", frame=table(10_000)),)),))
-    assert time.process_time() - started < 3.0
     body = text.split("<tbody>")[1].split("</tbody>")[0]
     assert body.count("<tr>") == MOST_ROWS
     assert "The first 200 of 10,000 rows." in text
