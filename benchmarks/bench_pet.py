@@ -19,7 +19,7 @@ from fusin.reconstruction.algorithms import osem
 from fusin.reconstruction.data import Measured
 from fusin.reconstruction.pet import CylindricalScanner, ListmodeProjector, PetSinogramProjector, SinogramGeometry
 from fusin.reconstruction.resolution import ImageResolution
-from timing import RateTable, Table, print_table, version
+from timing import BY_A_SMALL_ONE, RateTable, Table, print_table, version
 
 __all__ = ["clinical", "tables"]
 
@@ -119,8 +119,8 @@ def clinical() -> str:
 def tables() -> list[Table]:
     """The projectors, and the clinical reconstruction alone in a process for its peak memory."""
     here = Path(__file__).resolve().parent
-    done = subprocess.run([sys.executable, "-c", "import bench_pet; print(bench_pet.clinical())"], cwd=here, check=True,
-                          capture_output=True, text=True)  # fmt: skip
+    command = [*BY_A_SMALL_ONE, sys.executable, "-c", "import bench_pet; print(bench_pet.clinical())"]
+    done = subprocess.run(command, cwd=here, check=True, capture_output=True, text=True)
     bins, *figures = done.stdout.strip().splitlines()[-1].split(", ")
     name = (
         f"fusin, 200 x 200 x 109 voxels, {bins}, 3 x 21 updates with resolution, randoms, sensitivities and likelihoods"

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from timing import Table, Timing, print_table, race
+from timing import BY_A_SMALL_ONE, Table, Timing, print_table, race
 
 SIZE, VIEWS, SUBSETS, PIXEL_MM, ITERATIONS = 128, 64, 8, 4.8, 3
 SIGMA = (0.0246, 0.07)
@@ -96,7 +96,7 @@ def own(path: str, result: str) -> None:
 
 def _alone(command: list[str]) -> dict[str, float]:
     here = Path(__file__).resolve().parent
-    done = subprocess.run(command, cwd=here, check=True, capture_output=True, text=True)
+    done = subprocess.run([*BY_A_SMALL_ONE, *command], cwd=here, check=True, capture_output=True, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
