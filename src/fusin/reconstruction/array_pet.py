@@ -10,6 +10,7 @@ and the sinogram comes back once, for all views of a call. Results are those of 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from fusin.reconstruction.array_library import ArrayLibrary
 from fusin.reconstruction.array_lines import Crossings, crossings_of
 from fusin.reconstruction.pet import PetSinogramProjector
 from fusin.reconstruction.pet_lines import spacing
-from fusin.reconstruction.projector import FloatImage, Views, chosen_views, require_shape
+from fusin.reconstruction.projector import FloatImage, ViewProjector, Views
 from fusin.reconstruction.resolution import FWHM_PER_SIGMA, gaussian_taps
 
 __all__ = ["ArrayPetSinogramProjector"]
@@ -48,7 +49,7 @@ class _View:
     across_mm2: Any
 
 
-class ArrayPetSinogramProjector:
+class ArrayPetSinogramProjector(ViewProjector):
     """Expected counts of a sinogram, and the exact transpose, on the arrays of a library.
 
     Parameters
@@ -62,6 +63,8 @@ class ArrayPetSinogramProjector:
     InputError
         For a projector that walks every line on its own.
     """
+
+    where = WHERE
 
     def __init__(self, host: PetSinogramProjector, library: ArrayLibrary, *, where: str = WHERE) -> None:
         plan = host.axial
@@ -101,63 +104,36 @@ class ArrayPetSinogramProjector:
         """(views, bins, planes), or (views, timing bins, bins, planes)."""
         return self.host.data_shape
 
-    def forward(self, image: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the expected counts of the views.
+    def _guard(self) -> AbstractContextManager[None]:
+        return self.library.within_memory()
 
-        Raises
-        ------
-        InputError
-            For an image of another shape or a view that does not exist.
-        NotComputable
-            Where the device has not enough memory.
-        """
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "image", image, self.image_shape)
-        with self.library.within_memory():
-            return self._forward(image, chosen)
-
-    def _forward(self, image: FloatImage, chosen: Views) -> FloatImage:
+    def _forward(self, image: FloatImage, views: Views) -> FloatImage:
         values = self._blurred(self.library.put(np.asarray(image, dtype=np.float32)))
         slices, rows, columns = self.image_shape
         pixels = self.library.empty((rows * columns, slices + 2))
         pixels[:, 1:-1] = values.reshape(slices, -1).T
         # Between the outermost centres and the faces of the image the outermost slices go on.
         pixels[:, 0], pixels[:, -1] = pixels[:, 1], pixels[:, -2]
-        out = self.library.empty((chosen.size, *self.data_shape[1:]))
-        for places in self._parts(chosen):
-            held = [self._view(int(v)) for v in chosen[places]]
+        out = self.library.empty((views.size, *self.data_shape[1:]))
+        for places in self._parts(views):
+            held = [self._view(int(v)) for v in views[places]]
             read = self.library.empty((len(held), *held[0].middles.shape, slices + 2))
             for k, view in enumerate(held):
                 read[k] = view.columns.forward(pixels).reshape(read.shape[1:])
             sums = self._sums(read.reshape(-1, *read.shape[2:]), held)
             out[places] = self._to_data(sums, len(held))
         if self._factors is not None:
-            out *= self._of_views(self._factors, chosen)
+            out *= self._of_views(self._factors, views)
         return np.asarray(self.library.get(out), dtype=np.float32)
 
-    def back(self, data: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the exact transpose of `forward` applied to data of the views.
-
-        Raises
-        ------
-        InputError
-            For data of another shape or a view that does not exist.
-        NotComputable
-            Where the device has not enough memory.
-        """
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
-        with self.library.within_memory():
-            return self._back(data, chosen)
-
-    def _back(self, data: FloatImage, chosen: Views) -> FloatImage:
+    def _back(self, data: FloatImage, views: Views) -> FloatImage:
         values = self.library.put(np.asarray(data, dtype=np.float32))
         if self._factors is not None:
-            values = values * self._of_views(self._factors, chosen)
+            values = values * self._of_views(self._factors, views)
         slices, rows, columns = self.image_shape
         pixels = self.library.zeros((rows * columns, slices + 2))
-        for places in self._parts(chosen):
-            held = [self._view(int(v)) for v in chosen[places]]
+        for places in self._parts(views):
+            held = [self._view(int(v)) for v in views[places]]
             read = self._spread(self._from_data(values[places]), held)
             for k, view in enumerate(held):
                 pixels += view.columns.back(read[k].reshape(-1, slices + 2))
@@ -165,11 +141,6 @@ class ArrayPetSinogramProjector:
         pixels[:, -2] += pixels[:, -1]
         image = self._blurred(pixels[:, 1:-1].T.reshape(self.image_shape))
         return np.ascontiguousarray(self.library.get(image), dtype=np.float32)
-
-    def sensitivity(self, views: Views | None = None) -> FloatImage:
-        """Return ``back(ones)``."""
-        count = self.data_shape[0] if views is None else len(views)
-        return self.back(np.broadcast_to(np.float32(1.0), (count, *self.data_shape[1:])), views)
 
     @property
     def _timing(self) -> int:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from fusin.errors import InputError
-from fusin.reconstruction.projector import FloatImage, MatrixProjector, Views
+from fusin.reconstruction.projector import FloatImage, MatrixProjector, ViewProjector, Views
 
 __all__ = ["ArrayMatrixProjector"]
 
 
-class ArrayMatrixProjector:
+class ArrayMatrixProjector(ViewProjector):
     """The same matrix as a `MatrixProjector`, in single precision on another library's arrays.
 
     Parameters
@@ -62,24 +62,14 @@ class ArrayMatrixProjector:
     def _view(self, view: int) -> Any:
         return self._matrix[int(view)]
 
-    def forward(self, image: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the expected counts of the views."""
+    def _forward(self, image: FloatImage, views: Views) -> FloatImage:
         x = self._to_device(np.ascontiguousarray(image, dtype=np.float32).ravel())
-        parts = [np.asarray(self._to_host(self._view(v) @ x)) for v in self._chosen(views)]
+        parts = [np.asarray(self._to_host(self._view(v) @ x)) for v in views]
         return np.asarray(np.stack(parts).reshape(-1, *self.data_shape[1:]), dtype=np.float32)
 
-    def back(self, data: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the transpose applied to data of the views."""
-        chosen = self._chosen(views)
-        rows = np.ascontiguousarray(data, dtype=np.float32).reshape(len(chosen), -1)
+    def _back(self, data: FloatImage, views: Views) -> FloatImage:
+        rows = np.ascontiguousarray(data, dtype=np.float32).reshape(len(views), -1)
         total = np.zeros(int(np.prod(self.image_shape)), np.float64)
-        for view, values in zip(chosen, rows, strict=True):
+        for view, values in zip(views, rows, strict=True):
             total += np.asarray(self._to_host(self._to_device(values) @ self._view(view)))
         return total.reshape(self.image_shape).astype(np.float32)
-
-    def sensitivity(self, views: Views | None = None) -> FloatImage:
-        """Return ``back(ones)``."""
-        return self.back(np.ones((len(self._chosen(views)), *self.data_shape[1:]), np.float32), views)
-
-    def _chosen(self, views: Views | None) -> Views:
-        return np.arange(self.data_shape[0]) if views is None else np.asarray(views, dtype=np.intp)

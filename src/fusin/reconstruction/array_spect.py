@@ -9,6 +9,7 @@ rounding.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -16,19 +17,18 @@ from numpy.typing import NDArray
 
 from fusin.reconstruction.array_gather import GatherMatrix
 from fusin.reconstruction.array_library import ArrayLibrary
-from fusin.reconstruction.projector import FloatImage, Views, chosen_views, require_shape
+from fusin.reconstruction.projector import FloatImage, ViewProjector, Views
 from fusin.reconstruction.spect import SpectProjector
 
 __all__ = ["ArraySpectProjector"]
 
-WHERE = "projector"
 # Matrices beyond it are made anew for each call.
 _KEPT_BYTES = 2**30
 # The blur reads two bins beyond, which stay zero.
 _RIM = 2
 
 
-class ArraySpectProjector:
+class ArraySpectProjector(ViewProjector):
     """Expected counts of a SPECT, and the exact transpose, on the arrays of a library.
 
     Parameters
@@ -56,30 +56,13 @@ class ArraySpectProjector:
         """(views, detector rows, bins)."""
         return self.host.data_shape
 
-    def forward(self, image: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the expected counts of the views, (views, rows, bins).
+    def _guard(self) -> AbstractContextManager[None]:
+        return self.library.within_memory()
 
-        Parameters
-        ----------
-        image : (slices, rows, columns)
-        views : indices; all of them without it
-
-        Raises
-        ------
-        InputError
-            For an image of another shape or a view that does not exist.
-        NotComputable
-            Where the device has not enough memory.
-        """
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "image", image, self.image_shape)
-        with self.library.within_memory():
-            return self._forward(image, chosen)
-
-    def _forward(self, image: FloatImage, chosen: Views) -> FloatImage:
+    def _forward(self, image: FloatImage, views: Views) -> FloatImage:
         pixels = self._to_device(np.asarray(image, dtype=self._type))
-        out = self.library.zeros((chosen.size, *self.data_shape[1:]), self._type)
-        for places, part, slices in self._parts(chosen):
+        out = self.library.zeros((views.size, *self.data_shape[1:]), self._type)
+        for places, part, slices in self._parts(views):
             turned = self._turned(pixels, part, slices)
             if self._minus_half is not None:
                 turned *= self._passed(part, slices)
@@ -90,31 +73,11 @@ class ArraySpectProjector:
             self._read_rows(field, part, out, places)
         return np.asarray(self.library.get(out), dtype=self._type)
 
-    def back(self, data: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the exact transpose of `forward` applied to data of the views, (slices, rows, columns).
-
-        Parameters
-        ----------
-        data : (views, rows, bins)
-        views : indices; all of them without it
-
-        Raises
-        ------
-        InputError
-            For data of another shape or a view that does not exist.
-        NotComputable
-            Where the device has not enough memory.
-        """
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
-        with self.library.within_memory():
-            return self._back(data, chosen)
-
-    def _back(self, data: FloatImage, chosen: Views) -> FloatImage:
+    def _back(self, data: FloatImage, views: Views) -> FloatImage:
         counts = self.library.put(np.asarray(data, dtype=self._type))
         slices_all, rows, columns = self.image_shape
         pixels = self.library.zeros((rows * columns, slices_all), self._type)
-        for places, part, slices in self._parts(chosen):
+        for places, part, slices in self._parts(views):
             levels = self._spread(counts, part, places, slices)
             count, depth, bins, width = levels.shape
             planes = self._shares(part).swapaxes(1, 2) @ levels.reshape(count, depth, bins * width)
@@ -125,11 +88,6 @@ class ArraySpectProjector:
                 pixels[:, slices] += self._turn(int(view)).back(planes[k])
         image = self.library.get(pixels).T.reshape(self.image_shape)
         return np.ascontiguousarray(image, dtype=self._type)
-
-    def sensitivity(self, views: Views | None = None) -> FloatImage:
-        """Return ``back(ones)``."""
-        count = self.data_shape[0] if views is None else len(views)
-        return self.back(np.broadcast_to(np.float32(1.0), (count, *self.data_shape[1:])), views)
 
     def _to_device(self, image: NDArray[Any]) -> Any:
         """(pixels, slices): neighbours along the axis lie together."""

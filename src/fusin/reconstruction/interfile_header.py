@@ -18,17 +18,27 @@ from numpy.typing import NDArray
 from fusin.errors import InputError
 from fusin.imaging.dicom_values import parse_number
 
-__all__ = ["InterfileHeader", "read_values"]
+__all__ = ["InterfileHeader", "is_interfile", "read_values"]
 
 _LINE = re.compile(r"^\s*!?\s*([^:;]+?)\s*:\s*=\s*(.*?)\s*(?:;.*)?$")
 _LARGEST_HEADER = 4_000_000
 _INTEGERS = {"unsigned integer": "u", "signed integer": "i", "integer": "i", "bit": "?"}
 _SIZES = {"u": (1, 2, 4), "i": (1, 2, 4)}
 _SWAPPED = 8.0
+_BLOCK = 2048
 
 
 def _plain(name: str) -> str:
     return re.sub(r"[\s_!]+", "", name).lower()
+
+
+def is_interfile(path: Path) -> bool:
+    """Whether a file begins as an Interfile header does."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n!;").lower().startswith(b"interfile")
+    except OSError:
+        return False
 
 
 class InterfileHeader:
@@ -61,7 +71,9 @@ class InterfileHeader:
         # STIR lets a value go on in the next line after a backslash.
         lines = re.sub(r"\\\s*\r?\n", " ", text).splitlines()
         found = (_LINE.match(line) for line in lines)
-        self.values = {_plain(m.group(1)): m.group(2) for m in found if m}
+        # Keys of several windows come again; what they all hold stands here.
+        self.pairs = [(_plain(m.group(1)), m.group(2)) for m in found if m]
+        self.values = dict(self.pairs)
 
     def text(self, *names: str) -> str:
         """Value of the first of the keys that has one; empty without."""
@@ -126,6 +138,20 @@ class InterfileHeader:
             raise InputError(self.where, names[0], text[:60], "whole numbers in braces")
         return tuple(int(f) for f in found if f is not None)
 
+    def numbers(self, *names: str) -> tuple[float, ...]:
+        """Numbers of a list in braces, or one number; empty without.
+
+        Raises
+        ------
+        InputError
+            For values that are no numbers.
+        """
+        text = self.text(*names)
+        found = [parse_number(p) for p in re.split(r"[,\s]+", text.strip("{} ")) if p]
+        if any(f is None for f in found):
+            raise InputError(self.where, names[0], text[:60], "a list of numbers")
+        return tuple(float(f) for f in found if f is not None)
+
     def data_path(self) -> Path:
         """The binary file.
 
@@ -161,7 +187,7 @@ def _type_of(header: InterfileHeader) -> np.dtype[Any]:
     return np.dtype(("<" if order == "littleendian" else ">") + kind)
 
 
-def read_values(header: InterfileHeader, count: int, *, said: str) -> NDArray[np.float32]:
+def read_values(header: InterfileHeader, count: int, *, said: str, padding: int = 0) -> NDArray[np.float32]:
     """Read the binary file.
 
     Parameters
@@ -169,6 +195,7 @@ def read_values(header: InterfileHeader, count: int, *, said: str) -> NDArray[np
     header : that describes it
     count : numbers it has to hold
     said : what the header says of them, for messages, such as ``252 views of 344 bins and 837 planes``
+    padding : numbers that may follow them, where writers fill up blocks
 
     Returns
     -------
@@ -182,10 +209,11 @@ def read_values(header: InterfileHeader, count: int, *, said: str) -> NDArray[np
     """
     path, kind = header.data_path(), _type_of(header)
     offset = int(header.number("data offset in bytes", "data offset in bytes[1]", "data offset in bytes [1]") or 0)
+    offset = offset or _BLOCK * int(header.number("data starting block") or 0)
     held, needed = path.stat().st_size - offset, count * kind.itemsize
     if offset < 0:
         raise InputError(header.where, "data offset in bytes", offset, "0 or more")
-    if held != needed:
+    if not needed <= held <= needed + padding * kind.itemsize:
         how = "truncated" if held < needed else "longer than the header says"
         raise InputError(path.name, "size", f"{held} bytes", f"{needed} bytes for {said}: the file is {how}")
     with path.open("rb") as stream:

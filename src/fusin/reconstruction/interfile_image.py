@@ -21,9 +21,8 @@ from fusin.errors import InputError, Unsupported
 from fusin.imaging.nifti import read_nifti
 from fusin.imaging.volume import Grid, Volume
 from fusin.provenance import NoticeLog
-from fusin.reconstruction.interfile_header import InterfileHeader, read_values
+from fusin.reconstruction.interfile_header import InterfileHeader, is_interfile, read_values
 from fusin.reconstruction.pet_position import position_of
-from fusin.reconstruction.spect_interfile import is_interfile
 
 __all__ = ["Placement", "files_of_image", "interfile_image", "read_image", "read_interfile_image"]
 

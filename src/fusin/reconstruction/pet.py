@@ -22,7 +22,7 @@ from fusin.errors import InputError
 from fusin.imaging.volume import Grid
 from fusin.reconstruction.pet_geometry import CylindricalScanner, SinogramGeometry, TofBins
 from fusin.reconstruction.pet_lines import AxialPlan, Rays, axial_lines, axial_plan, event_edges, factors_of, spacing
-from fusin.reconstruction.projector import FloatImage, Views, chosen_views, require_shape
+from fusin.reconstruction.projector import FloatImage, ViewProjector, Views
 from fusin.reconstruction.resolution import ImageResolution
 
 __all__ = ["CylindricalScanner", "ListmodeProjector", "PetSinogramProjector", "SinogramGeometry", "TofBins"]
@@ -35,7 +35,7 @@ _PARTS_BYTES, _MOST_PARTS = 2**29, 16
 _RAYS_AT_ONCE = 2_000_000
 
 
-class PetSinogramProjector:
+class PetSinogramProjector(ViewProjector):
     """Expected counts of a sinogram, and the exact transpose.
 
     Parameters
@@ -53,6 +53,8 @@ class PetSinogramProjector:
     InputError
         For a grid with turned axes, or factors of another shape.
     """
+
+    where = WHERE
 
     def __init__(
         self, geometry: SinogramGeometry, grid: Grid, *, factors: ArrayLike | None = None,
@@ -102,23 +104,14 @@ class PetSinogramProjector:
         one = self._lines_sums() * self.geometry.bins
         return 8 * int(np.prod(self.image_shape)) + 4 * max(one, min(_SUMS_AT_ONCE, one * self.geometry.views))
 
-    def forward(self, image: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the expected counts of the views.
-
-        Raises
-        ------
-        InputError
-            For an image of another shape or a view that does not exist.
-        """
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "image", image, self.image_shape)
+    def _forward(self, image: FloatImage, views: Views) -> FloatImage:
         values = np.asarray(image, dtype=np.float32)
         if self.resolution is not None:
             values = self.resolution.blur(values, self._pixel)
-        out = np.empty((chosen.size, *self.data_shape[1:]), np.float32)
+        out = np.empty((views.size, *self.data_shape[1:]), np.float32)
         picture = self._to_picture(values)
-        for part in self._parts(chosen):
-            lines = self.lines(chosen[part])
+        for part in self._parts(views):
+            lines = self.lines(views[part])
             found = np.empty((lines.shape[0], self._timing, self.geometry.planes), np.float32)
             if self._axial is None:
                 self._walk_forward(picture, lines, found)
@@ -130,19 +123,10 @@ class PetSinogramProjector:
                                  plan.plane_of, *self._tof(), found)  # fmt: skip
             out[part] = self._to_data(found, part.stop - part.start)
         if self._factors is not None:
-            out *= self._factors[chosen]
+            out *= self._factors[views]
         return out
 
-    def back(self, data: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the exact transpose of `forward` applied to data of the views.
-
-        Raises
-        ------
-        InputError
-            For data of another shape or a view that does not exist.
-        """
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
+    def _back(self, data: FloatImage, views: Views) -> FloatImage:
         values = np.asarray(data, dtype=np.float32)
         slices, rows, columns = self.image_shape
         if self._axial is None:
@@ -151,11 +135,11 @@ class PetSinogramProjector:
             picture = np.zeros((chunks, slices, rows, columns), np.float32)
         else:
             picture = np.zeros((rows, columns, self._axial.width), np.float32)
-        for part in self._parts(chosen):
-            lines = self.lines(chosen[part])
+        for part in self._parts(views):
+            lines = self.lines(views[part])
             block = values[part]
             if self._factors is not None:
-                block = block * self._factors[chosen[part]]
+                block = block * self._factors[views[part]]
             found = self._from_data(block)
             if self._axial is None:
                 self._walk_back(found, lines, picture)
@@ -163,11 +147,6 @@ class PetSinogramProjector:
                 self._add_back(found, lines, picture)
         image = picture.sum(axis=0, dtype=np.float32) if self._axial is None else self._from_picture(picture)
         return image if self.resolution is None else self.resolution.blur(image, self._pixel)
-
-    def sensitivity(self, views: Views | None = None) -> FloatImage:
-        """Return ``back(ones)``."""
-        count = self.data_shape[0] if views is None else len(views)
-        return self.back(np.broadcast_to(np.float32(1.0), (count, *self.data_shape[1:])), views)
 
     @property
     def _timing(self) -> int:

@@ -7,6 +7,8 @@ small matrices of the tests share one reconstruction.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,7 +17,16 @@ from numpy.typing import NDArray
 
 from fusin.errors import InputError
 
-__all__ = ["FloatImage", "MatrixProjector", "Projector", "Views", "adjoint_mismatch", "chosen_views", "require_shape"]
+__all__ = [
+    "FloatImage",
+    "MatrixProjector",
+    "Projector",
+    "ViewProjector",
+    "Views",
+    "adjoint_mismatch",
+    "chosen_views",
+    "require_shape",
+]
 
 FloatImage = NDArray[np.float32]
 Views = NDArray[np.intp]
@@ -119,6 +130,81 @@ def require_shape(
     """
     if tuple(values.shape) != needed:
         raise InputError(where, field, tuple(values.shape), f"the shape {needed} {of}")
+
+
+class ViewProjector(ABC):
+    """What projectors of a camera or scanner share: checks of shapes and views, and the sensitivity.
+
+    A projector has its shapes and two methods, ``_forward(image, views)`` and its exact transpose ``_back(data, views)``, which get
+    views that exist and arrays of the right shape.
+    """
+
+    where = "projector"
+
+    @property
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """(slices, rows, columns)."""
+
+    @property
+    @abstractmethod
+    def data_shape(self) -> tuple[int, ...]:
+        """Shape of the data; the first axis counts views."""
+
+    @abstractmethod
+    def _forward(self, image: FloatImage, views: Views) -> FloatImage: ...
+
+    @abstractmethod
+    def _back(self, data: FloatImage, views: Views) -> FloatImage: ...
+
+    def _guard(self) -> AbstractContextManager[None]:
+        """Around both directions, to turn errors of a library into sentences."""
+        return nullcontext()
+
+    def forward(self, image: FloatImage, views: Views | None = None) -> FloatImage:
+        """Return the expected counts of the views, shape ``(len(views), *data_shape[1:])``.
+
+        Parameters
+        ----------
+        image : (slices, rows, columns)
+        views : indices; all of them without it
+
+        Raises
+        ------
+        InputError
+            For an image of another shape or a view that does not exist.
+        NotComputable
+            Where a device has not enough memory.
+        """
+        chosen = chosen_views(views, self.data_shape[0], self.where)
+        require_shape(self.where, "image", image, self.image_shape)
+        with self._guard():
+            return self._forward(image, chosen)
+
+    def back(self, data: FloatImage, views: Views | None = None) -> FloatImage:
+        """Return the exact transpose of `forward` applied to data of the views, (slices, rows, columns).
+
+        Parameters
+        ----------
+        data : (len(views), *data_shape[1:])
+        views : indices; all of them without it
+
+        Raises
+        ------
+        InputError
+            For data of another shape or a view that does not exist.
+        NotComputable
+            Where a device has not enough memory.
+        """
+        chosen = chosen_views(views, self.data_shape[0], self.where)
+        require_shape(self.where, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
+        with self._guard():
+            return self._back(data, chosen)
+
+    def sensitivity(self, views: Views | None = None) -> FloatImage:
+        """Return ``back(ones)``."""
+        count = self.data_shape[0] if views is None else len(views)
+        return self.back(np.broadcast_to(np.float32(1.0), (count, *self.data_shape[1:])), views)
 
 
 def adjoint_mismatch(projector: Projector, *, rng: np.random.Generator, views: Views | None = None) -> float:

@@ -28,14 +28,13 @@ from numpy.typing import NDArray
 from fusin.errors import InputError
 from fusin.imaging.volume import Grid, Volume
 from fusin.reconstruction.collimator import CollimatorResponse
-from fusin.reconstruction.projector import FloatImage, Views, chosen_views, require_shape
+from fusin.reconstruction.projector import FloatImage, ViewProjector, Views
 from fusin.reconstruction.spect_geometry import SpectGeometry
 from fusin.reconstruction.spect_levels import five_taps, level_variances, split, step_taps
 
 __all__ = ["SpectGeometry", "SpectProjector"]
 
 FloatArray = NDArray[np.float64]
-WHERE = "projector"
 
 # Bounds the memory of the levels, and does not depend on the threads.
 _VIEWS_AT_ONCE = 8
@@ -64,7 +63,7 @@ class _Plan:
     scale: NDArray[Any]
 
 
-class SpectProjector:
+class SpectProjector(ViewProjector):
     """Expected counts of a SPECT, and the exact transpose.
 
     Parameters
@@ -124,28 +123,14 @@ class SpectProjector:
         levels = _VIEWS_AT_ONCE * self._slab_count * self._plan.levels * self.geometry.columns * 16
         return int(self._dtype.itemsize * levels + 2 * self._half.nbytes)
 
-    def forward(self, image: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the expected counts of the views, (views, rows, bins).
-
-        Parameters
-        ----------
-        image : (slices, rows, columns)
-        views : indices; all of them without it
-
-        Raises
-        ------
-        InputError
-            For an image of another shape or a view that does not exist.
-        """
+    def _forward(self, image: FloatImage, views: Views) -> FloatImage:
         from fusin.reconstruction.spect_kernels import blur_forward, rotate_forward
 
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "image", image, self.image_shape)
         picture = self._to_slabs(np.asarray(image), self._picture)
-        out = np.empty((chosen.size, *self.data_shape[1:]), self._dtype)
+        out = np.empty((views.size, *self.data_shape[1:]), self._dtype)
         plan = self._plan
-        for start in range(0, chosen.size, _VIEWS_AT_ONCE):
-            part = chosen[start : start + _VIEWS_AT_ONCE]
+        for start in range(0, views.size, _VIEWS_AT_ONCE):
+            part = views[start : start + _VIEWS_AT_ONCE]
             levels = self._levels[: part.size]
             rotate_forward(picture, self._half, self._dense, plan.frame[part], plan.spans[part], plan.low[part],
                            plan.share[part], plan.slabs[part], levels)  # fmt: skip
@@ -153,39 +138,20 @@ class SpectProjector:
                          plan.scale[part], out[start : start + part.size])  # fmt: skip
         return out
 
-    def back(self, data: FloatImage, views: Views | None = None) -> FloatImage:
-        """Return the exact transpose of `forward` applied to data of the views, (slices, rows, columns).
-
-        Parameters
-        ----------
-        data : (views, rows, bins)
-        views : indices; all of them without it
-
-        Raises
-        ------
-        InputError
-            For data of another shape or a view that does not exist.
-        """
+    def _back(self, data: FloatImage, views: Views) -> FloatImage:
         from fusin.reconstruction.spect_kernels import blur_back, rotate_back
 
-        chosen = chosen_views(views, self.data_shape[0], WHERE)
-        require_shape(WHERE, "data", data, (chosen.size, *self.data_shape[1:]), "of the views")
         counts = np.ascontiguousarray(data, dtype=self._dtype)
         out = np.zeros(self._half_shape(), self._dtype)
         plan = self._plan
-        for start in range(0, chosen.size, _VIEWS_AT_ONCE):
-            part = chosen[start : start + _VIEWS_AT_ONCE]
+        for start in range(0, views.size, _VIEWS_AT_ONCE):
+            part = views[start : start + _VIEWS_AT_ONCE]
             levels = self._levels[: part.size]
             blur_back(counts[start : start + part.size], plan.taps, plan.last_taps[part], plan.pads, plan.slabs[part],
                       plan.offset[part], plan.scale[part], levels)  # fmt: skip
             rotate_back(levels, self._half, self._dense, plan.frame[part], plan.spans[part], plan.low[part],
                         plan.share[part], plan.slabs[part], out)  # fmt: skip
         return self._from_slabs(out)
-
-    def sensitivity(self, views: Views | None = None) -> FloatImage:
-        """Return ``back(ones)``."""
-        count = self.data_shape[0] if views is None else len(views)
-        return self.back(np.ones((count, *self.data_shape[1:]), np.float32), views)
 
     def _levels_shape(self, views: int) -> tuple[int, ...]:
         from fusin.reconstruction.spect_kernels import SLAB

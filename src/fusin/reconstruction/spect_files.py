@@ -6,9 +6,10 @@ from pathlib import Path
 
 from fusin.errors import InputError, Unsupported
 from fusin.provenance import NoticeLog
+from fusin.reconstruction.interfile_header import is_interfile
 from fusin.reconstruction.spect_acquisition import SpectAcquisition, join_acquisitions
 from fusin.reconstruction.spect_dicom import is_dicom, read_nm_projections
-from fusin.reconstruction.spect_interfile import is_interfile, read_interfile_projections
+from fusin.reconstruction.spect_interfile import read_interfile_projections
 
 __all__ = ["read_spect"]
 

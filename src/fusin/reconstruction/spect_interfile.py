@@ -11,36 +11,23 @@ Todd-Pokropek A, Cradduck T, Deconinck F, Nucl Med Commun 1992;13:673 (Interfile
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fusin.errors import InputError, MissingValue, Unsupported
 from fusin.imaging.dicom_values import parse_number
 from fusin.nuclides import nuclide
 from fusin.provenance import NoticeLog
+from fusin.reconstruction.interfile_header import InterfileHeader, read_values
 from fusin.reconstruction.spect_acquisition import EnergyWindow, SpectAcquisition
 from fusin.reconstruction.spect_geometry import SpectGeometry, radii_words
 
-__all__ = ["is_interfile", "read_interfile_projections"]
+__all__ = ["read_interfile_projections"]
 
-_LINE = re.compile(r"^\s*!?\s*([^:=;]+?)\s*:\s*=\s*(.*?)\s*(?:;.*)?$")
-_LARGEST_HEADER = 1_000_000
-_BLOCK = 2048
-_INTEGERS = {
-    ("unsigned integer", 1): "u1",
-    ("unsigned integer", 2): "u2",
-    ("unsigned integer", 4): "u4",
-    ("signed integer", 1): "i1",
-    ("signed integer", 2): "i2",
-    ("signed integer", 4): "i4",
-}
-_FLOATS = {4: "f4", 8: "f8"}
-_ROUGHER = 8.0
 # Keys of several windows or heads may come again; a geometry of two kinds may not.
 _ONCE = {
     re.sub(r"\s+", "", name): name
@@ -50,36 +37,17 @@ _ONCE = {
 _SAME_MM, _TURN = 0.5, 360.0
 
 
-def is_interfile(path: Path) -> bool:
-    """Whether a file begins as an Interfile header does."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(64).lstrip(b"\xef\xbb\xbf \t\r\n!;").lower().startswith(b"interfile")
-    except OSError:
-        return False
-
-
-class _Header:
-    """Keys and values; spelling of keys is compared without case, blanks and underscores, and the last value of a key counts."""
+class _Header(InterfileHeader):
+    """A header whose numbers may have their unit behind them, and whose geometry stands once."""
 
     def __init__(self, path: Path) -> None:
-        raw = path.read_bytes()[:_LARGEST_HEADER]
-        text = raw.split(b"\x1a")[0].decode("latin-1").lstrip("\xef\xbb\xbf")
-        self.where = path.name
-        self.values: dict[str, str] = {}
-        self.order: list[tuple[str, str]] = []
-        for key, value in _pairs(text):
-            if key in _ONCE and self.values.get(key, value) != value:
-                raise InputError(self.where, _ONCE[key], f"{self.values[key][:40]} and {value[:40]}", "one value")
-            self.values[key] = value
-            self.order.append((key, value))
-
-    def text(self, *names: str) -> str:
-        """First of the keys that has a value."""
-        return next((self.values[k] for k in map(_key, names) if self.values.get(k)), "")
+        super().__init__(path)
+        for key, value in self.pairs:
+            if key in _ONCE and self.values[key] != value:
+                raise InputError(self.where, _ONCE[key], f"{value[:40]} and {self.values[key][:40]}", "one value")
 
     def number(self, *names: str) -> float | None:
-        """Number of the first key that has a value.
+        """First word of the first key that has a value, as a number; None without.
 
         Raises
         ------
@@ -87,40 +55,10 @@ class _Header:
             For a value that is no number.
         """
         text = self.text(*names)
-        if not text:
-            return None
-        found = parse_number(text.split()[0])
-        if found is None:
+        found = parse_number(text.split()[0]) if text else None
+        if text and found is None:
             raise InputError(self.where, names[0], text[:60], "a number")
         return found
-
-    def needed(self, *names: str) -> float:
-        """A positive number that has to be there."""
-        found = self.number(*names)
-        if found is None or found <= 0:
-            raise InputError(self.where, names[0], "nothing" if found is None else found, "a positive number")
-        return found
-
-    def listed(self, *names: str) -> tuple[float, ...]:
-        """Numbers of a list in braces, or one number."""
-        text = self.text(*names).strip("{} ")
-        if not text:
-            return ()
-        found = [parse_number(t) for t in re.split(r"[,\s]+", text) if t]
-        if any(f is None for f in found):
-            raise InputError(self.where, names[0], text[:60], "a list of numbers")
-        return tuple(float(f) for f in found if f is not None)
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\s_!]+", "", name).lower()
-
-
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
-        found = _LINE.match(line)
-        if found:
-            yield _key(found.group(1)), found.group(2)
 
 
 def read_interfile_projections(
@@ -144,11 +82,12 @@ def read_interfile_projections(
     """
     header = _Header(path)
     _require_projections(header)
-    views, columns = int(header.needed("number of projections")), int(header.needed("matrix size [1]"))
-    rows = int(header.needed("matrix size [2]"))
+    views, columns = int(header.positive("number of projections")), int(header.positive("matrix size [1]"))
+    rows = int(header.positive("matrix size [2]"))
     windows = _windows(header)
     shape = (len(windows), views, rows, columns)
-    counts = _counts(header, path, shape)
+    said = f"{shape[0]} windows of {views} x {rows} x {columns}"
+    counts = read_values(header, math.prod(shape), said=said, padding=rows * columns - 1).reshape(shape)
     duration = header.number("time per projection (sec)", "image duration (sec)", "image duration (sec) [1]")
     zero = _zero_angle(header, zero_angle_deg, log)
     return SpectAcquisition(
@@ -160,7 +99,7 @@ def read_interfile_projections(
         starts_s=np.asarray(duration * np.arange(views), dtype=np.float64) if duration else None,
         started=_started(header),
         nuclide=_nuclide(header),
-        inputs=(path, _data_path(header, path)),
+        inputs=(path, header.data_path()),
         name=header.where,
     )
 
@@ -217,9 +156,9 @@ def _zero_angle(header: _Header, stated: float | None, log: NoticeLog) -> float:
 
 def _windows(header: _Header) -> tuple[EnergyWindow, ...]:
     count = int(header.number("number of energy windows") or 1)
-    lows = [parse_number(v) for k, v in header.order if k.startswith("energywindowlowerlevel")]
-    highs = [parse_number(v) for k, v in header.order if k.startswith("energywindowupperlevel")]
-    names = [v for k, v in header.order if k == "energywindow" or k.startswith("energywindow[")]
+    lows = [parse_number(v) for k, v in header.pairs if k.startswith("energywindowlowerlevel")]
+    highs = [parse_number(v) for k, v in header.pairs if k.startswith("energywindowupperlevel")]
+    names = [v for k, v in header.pairs if k == "energywindow" or k.startswith("energywindow[")]
     if not 1 <= count <= 64:
         raise InputError(header.where, "number of energy windows", count, "1 to 64")
     if len(lows) not in (0, count) or len(highs) != len(lows) or None in (*lows, *highs):
@@ -241,83 +180,6 @@ def _windows(header: _Header) -> tuple[EnergyWindow, ...]:
     return tuple(EnergyWindow(names[n] if len(names) == count else f"window {n + 1}", *limits[n]) for n in range(count))
 
 
-def _data_path(header: _Header, path: Path) -> Path:
-    name = header.text("name of data file")
-    if not name:
-        raise InputError(header.where, "name of data file", "nothing", "the binary file beside the header")
-    found = path.parent / name
-    if not found.is_file() and (path.parent / Path(name.replace("\\", "/")).name).is_file():
-        found = path.parent / Path(name.replace("\\", "/")).name
-    if not found.is_file():
-        raise InputError(header.where, "name of data file", name, "a binary file that exists beside the header")
-    return found
-
-
-def _counts(header: _Header, path: Path, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Counts of the binary file, (windows, views, rows, columns)."""
-    data = _data_path(header, path)
-    size = int(header.needed("number of bytes per pixel"))
-    words = header.text("number format").lower()
-    kind = _FLOATS.get(size) if "float" in words else _INTEGERS.get((words, size))
-    if kind is None:
-        raise InputError(header.where, "number format", f"{words} of {size} bytes",
-                         "unsigned or signed integer of 1, 2 or 4 bytes, or float of 4 or 8")  # fmt: skip
-    order = header.text("imagedata byte order").lower()
-    if order not in ("", "bigendian", "littleendian"):
-        raise InputError(header.where, "imagedata byte order", order, "BIGENDIAN or LITTLEENDIAN")
-    # Interfile 3.3 says that big endian is meant where nothing is said.
-    little = order == "littleendian"
-    offset = int(header.number("data offset in bytes") or 0) or _BLOCK * int(header.number("data starting block") or 0)
-    if offset < 0:
-        raise InputError(header.where, "data offset in bytes", offset, "0 or more")
-    needed = int(np.prod([int(n) for n in shape], dtype=object)) * size
-    held = data.stat().st_size - offset
-    if held < needed:
-        raise InputError(
-            data.name,
-            "size",
-            f"{max(held, 0)} bytes after the offset",
-            f"{needed} bytes for {shape[0]} windows of {shape[1]} x {shape[2]} x {shape[3]}: the file is truncated",
-        )
-    if held - needed >= shape[2] * shape[3] * size:
-        raise InputError(
-            data.name,
-            "size",
-            f"{held} bytes after the offset",
-            f"{needed} bytes for {shape[0]} windows of {shape[1]} x {shape[2]} x {shape[3]}: the file is longer than "
-            "the header says",
-        )
-    with data.open("rb") as stream:
-        stream.seek(offset)
-        stored = np.frombuffer(stream.read(needed), dtype=("<" if little else ">") + kind).reshape(shape)
-    _check_order(stored, header)
-    values = np.asarray(stored, dtype=np.float64)
-    wrong = int((~(np.isfinite(values) & (values >= 0))).sum())
-    if wrong:
-        raise InputError(data.name, "counts", f"{wrong} bins below 0 or no numbers", "counts of 0 or more")
-    return values.astype(np.float32)
-
-
-def _check_order(stored: NDArray[np.generic], header: _Header) -> None:
-    """Refuse numbers that only make sense with their bytes swapped."""
-    if stored.dtype.itemsize == 1:
-        return
-    with np.errstate(all="ignore"):
-        own = stored.astype(np.float64)
-        other = stored.byteswap().view(stored.dtype).astype(np.float64)
-    sound = [
-        np.isfinite(v).all() and (np.abs(v) < 1e12).all() and not ((v != 0) & (np.abs(v) < 1e-12)).any()
-        for v in (own, other)
-    ]
-    wrong = sound[1] and not sound[0]
-    if all(sound) and stored.dtype.kind in "iu" and own.any() and other.min() >= 0:
-        rough = [float(np.abs(np.diff(v, axis=-1)).mean()) for v in (own, other)]
-        wrong = rough[0] > _ROUGHER * rough[1] and abs(own.mean()) > _ROUGHER * abs(other.mean())
-    if wrong:
-        raise InputError(header.where, "imagedata byte order", header.text("imagedata byte order") or "nothing (big endian)",
-                         "the order of the file: with the bytes swapped its numbers are counts")  # fmt: skip
-
-
 def _geometry(
     header: _Header, views: int, rows: int, columns: int, radius_mm: float | None, zero_deg: float
 ) -> SpectGeometry:
@@ -325,12 +187,12 @@ def _geometry(
     if direction not in ("CW", "CC", "CCW"):
         raise InputError(header.where, "direction of rotation", direction or "nothing", "CW or CCW")
     start = header.number("start angle", "first projection angle in data set")
-    extent = header.needed("extent of rotation")
+    extent = header.positive("extent of rotation")
     if extent > _TURN:
         raise InputError(header.where, "extent of rotation", extent, "at most 360 degrees")
     if start is None:
         raise InputError(header.where, "start angle", "nothing", "the angle of the first projection in degrees")
-    radii = header.listed("radius", "radii", "radius of rotation")
+    radii = header.numbers("radius", "radii", "radius of rotation")
     if not any(radii):
         if radius_mm is None:
             raise MissingValue("SPECT projections", f"{header.where} has no radius", "radius_mm, from the axis of rotation to the "
@@ -345,10 +207,10 @@ def _geometry(
             header.where, "radius", f"{len(radii)} numbers from {min(radii):g}", f"one positive number, or {views}"
         )
     sign = -1.0 if direction == "CW" else 1.0
-    height = header.needed("scaling factor (mm/pixel) [2]")
+    height = header.positive("scaling factor (mm/pixel) [2]")
     return SpectGeometry(
         angles_deg=np.asarray(zero_deg + start + sign * extent / views * np.arange(views), dtype=np.float64),
-        radii_mm=np.array(radii), pixel_mm=header.needed("scaling factor (mm/pixel) [1]"), row_mm=height, rows=rows,
+        radii_mm=np.array(radii), pixel_mm=header.positive("scaling factor (mm/pixel) [1]"), row_mm=height, rows=rows,
         columns=columns, direction="CW" if direction == "CW" else "CC", first_row_mm=np.array([-0.5 * (rows - 1) * height]),
     )  # fmt: skip
 
